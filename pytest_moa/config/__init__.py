@@ -1,0 +1,1 @@
+"""Bytes to a policy: files, variables, the JSON Schema."""

@@ -1,0 +1,1 @@
+"""GitHub's side: outputs, summaries, comments."""

@@ -1,0 +1,1 @@
+"""What things are: frozen dataclasses, no behaviour beyond what their own facts imply."""

@@ -1,0 +1,1 @@
+"""A view to Markdown, terminal, HTML or JSON. Knows the model alone."""

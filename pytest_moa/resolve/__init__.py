@@ -1,0 +1,1 @@
+"""A conflict to a resolution; one strategy a file."""

@@ -1,0 +1,1 @@
+"""What we decide: pure functions of facts. No I/O, no clock, no environment, no randomness."""

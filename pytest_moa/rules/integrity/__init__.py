@@ -1,0 +1,1 @@
+"""Rules against gamed gates, one a file."""

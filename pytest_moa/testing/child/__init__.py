@@ -1,0 +1,1 @@
+"""What travels to the tests' own interpreter: the standard library, pytest and coverage only."""
