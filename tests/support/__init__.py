@@ -1,0 +1,1 @@
+"""Builders that the tests tell their stories with."""
