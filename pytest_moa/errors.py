@@ -61,6 +61,12 @@ class AgentError(RefusedError):
     kind = "agent"
 
 
+class NoAgentError(AgentError):
+    """A branch that belongs to no agent: told apart, since for a workflow this is no error."""
+
+    kind = "no-agent"
+
+
 class UndeterminedError(MoaError):
     """Nothing can be said about the work: evidence is missing or contradicts itself (exit 3)."""
 

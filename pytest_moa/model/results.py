@@ -162,7 +162,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationResult:
-    """What a call of `moa integrate` did. `already` names agents that had landed before it began."""
+    """What a call of `moa integrate` did. `already` names agents that had landed before it began.
+
+    `staged` holds candidates that passed and wait for a landing by another step (`moa integrate --stage`).
+    """
 
     branch: str
     before: ObjectId
@@ -171,6 +174,7 @@ class IntegrationResult:
     landed: tuple[Landed, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     already: tuple[Landed, ...] = ()
+    staged: tuple[Landed, ...] = ()
     flaky: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
