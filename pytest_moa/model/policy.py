@@ -17,10 +17,27 @@ Requirement = str
 """`requested`, `approved`, `not-draft` or `checks:NAME`."""
 
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+ID_WORDS = "letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
+
+NAME_PATTERN = r"[^\s-]\S*"
+NAME_WORDS = "a name without blanks that does not begin with `-`"
+
+# Absolute paths would be read from the user's checkout instead of the candidate; `-x` would be an option.
+PATH_PATTERN = r"(?![-/]|[A-Za-z]:[\\/]).*\S.*"
+PATH_WORDS = "a relative path that does not begin with `-`"
+
+INSIDE_PATTERN = r"(?![-/~]|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\\\s](?:[^\\\n]*[^\\\s])?"
+INSIDE_WORDS = "a folder of the repository, relative to its root and without `..`"
+
+LONGEST_PROJECT = 5200
+"""Weeks, a century: a calendar made from it still has dates."""
 
 
 def key(default: Any, doc: str, **bounds: Any) -> Any:
-    """A documented key. Bounds: `minimum`, `maximum` (inclusive), `pattern` (whole match), `unit`."""
+    """A documented key. Bounds: `minimum`, `maximum` (inclusive), `pattern` (whole match), `unit`.
+
+    `allowed` says the pattern in words; `example` is shown where the default says nothing (None, an empty list).
+    """
     return field(default=default, metadata={"doc": doc, **bounds})
 
 
@@ -40,11 +57,19 @@ class MoaKeys:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitKeys:
     remote: str = key(
-        "origin", "The remote that is the truth where it has the target branch.", pattern=r"[^\s-]\S*"
+        "origin",
+        "The remote that is the truth where it has the target branch.",
+        pattern=NAME_PATTERN,
+        allowed=NAME_WORDS,
     )
-    develop_branch: str = key("develop", "The target: the branch that work lands on.", pattern=r"[^\s-]\S*")
+    develop_branch: str = key(
+        "develop", "The target: the branch that work lands on.", pattern=NAME_PATTERN, allowed=NAME_WORDS
+    )
     main_branch: str = key(
-        "main", "The branch that releases are made from; moa never moves it.", pattern=r"[^\s-]\S*"
+        "main",
+        "The branch that releases are made from; moa never moves it.",
+        pattern=NAME_PATTERN,
+        allowed=NAME_WORDS,
     )
 
 
@@ -56,7 +81,11 @@ class AgentsKeys:
     )
     max_parallel_integrations: int = key(3, "Candidates tested at once.", minimum=1, maximum=64)
     branches: tuple[str, ...] = key(
-        (), "Further branch patterns with `{id}`, beside `agent-{id}-…`: for example `copilot/{id}`."
+        (),
+        "Further branch patterns with `{id}`, beside `agent-{id}-…`: for example `copilot/{id}`.",
+        pattern=r"[^{}\s]*\{id\}[^{}\s]*",
+        allowed="a branch pattern with exactly one `{id}` and no blanks",
+        example=("copilot/{id}",),
     )
 
 
@@ -65,30 +94,74 @@ class MonitoringKeys:
     health_check_interval: int = key(
         60, "Seconds between two looks at the watched services.", minimum=1, unit="seconds"
     )
-    alert_email: str | None = key(None, "Who is told of critical alerts.", pattern=r"[^@\s]+@[^@\s]+")
+    alert_email: str | None = key(
+        None,
+        "Who is told of critical alerts.",
+        pattern=r"[^@\s]+@[^@\s]+",
+        allowed="an e-mail address",
+        example="team@example.org",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectKeys:
-    name: str | None = key(None, "The project's name in reports; by default the repository folder's.")
-    start: date | None = key(None, "The first day of week 1 (YYYY-MM-DD).")
-    weeks: int | None = key(None, "How many weeks the project is planned for.", minimum=1)
+    name: str | None = key(
+        None, "The project's name in reports; by default the repository folder's.", example="My project"
+    )
+    start: date | None = key(None, "The first day of week 1 (YYYY-MM-DD).", example="2026-01-05")
+    weeks: int | None = key(
+        None, "How many weeks the project is planned for.", minimum=1, maximum=LONGEST_PROJECT, example=12
+    )
     working_directory: str = key(
-        ".", "The Python project inside a monorepo, relative to the repository's root."
+        ".",
+        "The Python project inside a monorepo, relative to the repository's root.",
+        pattern=INSIDE_PATTERN,
+        allowed=INSIDE_WORDS,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryEntry:
-    id: str = key("", 'The agent\'s id, as written (`"03"`).', pattern=ID_PATTERN, required=True)
-    name: str | None = key(None, "A name for people.")
-    branch: str | None = key(None, "Its branch, or a glob that matches exactly one.")
-    tests: tuple[str, ...] = key((), "Its tests: files or folders, relative to the working directory.")
-    source: tuple[str, ...] = key((), "The files and folders that are its own code, whole.")
-    depends_on: tuple[str, ...] = key((), "Ids of agents that have to land first.")
+    id: str = key(
+        "",
+        'The agent\'s id, as written (`"03"`).',
+        pattern=ID_PATTERN,
+        allowed=ID_WORDS,
+        required=True,
+        example="03",
+    )
+    name: str | None = key(None, "A name for people.", example="Core engine")
+    branch: str | None = key(
+        None,
+        "Its branch, or a glob that matches exactly one.",
+        pattern=NAME_PATTERN,
+        allowed=NAME_WORDS,
+        example="agent-03-*",
+    )
+    tests: tuple[str, ...] = key(
+        (),
+        "Its tests: files or folders, relative to the working directory.",
+        pattern=PATH_PATTERN,
+        allowed=PATH_WORDS,
+        example=("tests/core",),
+    )
+    source: tuple[str, ...] = key(
+        (),
+        "The files and folders that are its own code, whole.",
+        pattern=PATH_PATTERN,
+        allowed=PATH_WORDS,
+        example=("src/core",),
+    )
+    depends_on: tuple[str, ...] = key(
+        (), "Ids of agents that have to land first.", pattern=ID_PATTERN, allowed=ID_WORDS, example=("01",)
+    )
     priority: int = key(0, "Higher lands first.")
-    start_week: int | None = key(None, "The week in which its work starts.", minimum=1)
-    due_week: int | None = key(None, "The week in which its work is due.", minimum=1)
+    start_week: int | None = key(
+        None, "The week in which its work starts.", minimum=1, maximum=LONGEST_PROJECT, example=1
+    )
+    due_week: int | None = key(
+        None, "The week in which its work is due.", minimum=1, maximum=LONGEST_PROJECT, example=4
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +169,41 @@ class EnvironmentKeys:
     setup: tuple[tuple[str, ...], ...] = key(
         (),
         "Argument lists run before the tests to make their environment; `{environment}` stands for its folder.",
+        example=(("uv", "sync", "--no-install-project"),),
     )
-    cache_on: tuple[str, ...] = key((), "Files whose contents key the made environment (globs).")
-    python: str | None = key(None, "The interpreter that runs the tests; by default moa's own.")
-    keep: tuple[str, ...] = key((), "Further variables that the tests see (globs).")
-    drop: tuple[str, ...] = key((), "Variables that the tests must not see (globs); beats `keep`.")
+    cache_on: tuple[str, ...] = key(
+        (),
+        "Files whose contents key the made environment (globs).",
+        pattern=PATH_PATTERN,
+        allowed=PATH_WORDS,
+        example=("uv.lock",),
+    )
+    python: str | None = key(
+        None, "The interpreter that runs the tests; by default moa's own.", example="python3.12"
+    )
+    keep: tuple[str, ...] = key((), "Further variables that the tests see (globs).", example=("DATABASE_*",))
+    drop: tuple[str, ...] = key(
+        (), "Variables that the tests must not see (globs); beats `keep`.", example=("DATABASE_PASSWORD",)
+    )
     timeout: int = key(900, "Time limit of making the environment.", minimum=1, unit="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationKeys:
     suite: tuple[str, ...] = key(
-        (), "The integration suite; by default all that the target's pytest settings collect."
+        (),
+        "The integration suite; by default all that the target's pytest settings collect.",
+        pattern=PATH_PATTERN,
+        allowed=PATH_WORDS,
+        example=("tests",),
     )
     executor: Literal["child", "checks"] = key("child", "Who runs the tests of a candidate.")
     require: tuple[Requirement, ...] = key(
         (),
         "What an agent needs besides a passing gate: `requested`, `approved`, `not-draft`, `checks:NAME`.",
         pattern=r"requested|approved|not-draft|checks:\S.*",
+        allowed="`requested`, `approved`, `not-draft` or `checks:NAME`",
+        example=("requested",),
     )
     method: Literal["merge", "squash"] = key("merge", "How a branch lands.")
     where: Literal["auto", "local", "remote"] = key(
@@ -121,23 +211,44 @@ class IntegrationKeys:
     )
     flaky_cap: int = key(0, "How many flaky tests a round tolerates.", minimum=0)
     known_flaky: tuple[str, ...] = key(
-        (), "Test ids that are tolerated when they fail and pass on the same tree."
+        (),
+        "Test ids that are tolerated when they fail and pass on the same tree.",
+        example=("tests/test_net.py::test_slow",),
     )
-    budget: int | None = key(None, "Time budget of one `moa integrate --all`.", minimum=1, unit="seconds")
+    budget: int | None = key(
+        None, "Time budget of one `moa integrate --all`.", minimum=1, example=3600, unit="seconds"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
     """A person's word that one finding may pass: rule, place, and for how long."""
 
-    rule: str = key("", "The rule's name.", pattern=r"[a-z0-9-]+|\*", required=True)
-    path: str = key("**", "Glob of the files that it is given for.")
-    agent: str | None = key(None, "The agent that it is given to; by default any.", pattern=ID_PATTERN)
-    until: date | None = key(None, "The last day on which it holds (YYYY-MM-DD).")
-    content: str | None = key(
-        None, "The blob id of the file that it was given for.", pattern=r"[0-9a-f]{7,64}"
+    rule: str = key(
+        "",
+        "The rule's name.",
+        pattern=r"[a-z0-9-]+|\*",
+        allowed="a rule's name, or `*`",
+        required=True,
+        example="settings-changed",
     )
-    because: str | None = key(None, "Why, in a sentence.")
+    path: str = key("**", "Glob of the files that it is given for.")
+    agent: str | None = key(
+        None,
+        "The agent that it is given to; by default any.",
+        pattern=ID_PATTERN,
+        allowed=ID_WORDS,
+        example="03",
+    )
+    until: date | None = key(None, "The last day on which it holds (YYYY-MM-DD).", example="2026-12-31")
+    content: str | None = key(
+        None,
+        "The blob id of the file that it was given for.",
+        pattern=r"[0-9a-f]{7,64}",
+        allowed="7 to 64 lower-case hexadecimal digits",
+        example="1f7a7a472abf3dd9",
+    )
+    because: str | None = key(None, "Why, in a sentence.", example="The marker was agreed on.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +260,13 @@ class ProbeKeys:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityKeys:
     severity: Mapping[str, Severity] = field(
-        default_factory=dict, metadata={"doc": "Severity per rule, where it should differ from the default."}
+        default_factory=dict,
+        metadata={
+            "doc": "Severity per rule, where it should differ from the default.",
+            "example": {"agent-instructions": "note"},
+            "pattern": r"[a-z0-9-]+",
+            "allowed": "a rule's name",
+        },
     )
     allow: tuple[Allowance, ...] = key((), "Findings that a person let through.")
     probes: ProbeKeys = section(ProbeKeys, "Deliberate faults that ask whether the tests notice anything.")
@@ -158,7 +275,14 @@ class IntegrityKeys:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRoute:
     kind: Literal["email", "webhook"] = key("email", "How the alert travels.", required=True)
-    to: str = key("", "The address or URL.", pattern=r"\S+", required=True)
+    to: str = key(
+        "",
+        "The address or URL.",
+        pattern=r"\S+",
+        allowed="an address without blanks",
+        required=True,
+        example="team@example.org",
+    )
     severity: Literal["critical", "warning", "info"] = key("critical", "The least severity that is sent.")
 
 
@@ -169,9 +293,16 @@ class AlertKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedService:
-    name: str = key("", "The service's name.", pattern=r"\S.*", required=True)
+    name: str = key(
+        "", "The service's name.", pattern=r"\S.*", allowed="a name on one line", required=True, example="api"
+    )
     url: str = key(
-        "", "The address that answers 2xx while it is well.", pattern=r"https?://\S+", required=True
+        "",
+        "The address that answers 2xx while it is well.",
+        pattern=r"https?://\S+",
+        allowed="an http or https address",
+        required=True,
+        example="http://localhost:8000/health",
     )
     timeout: int = key(5, "Seconds to wait for its answer.", minimum=1, unit="seconds")
 
