@@ -1,0 +1,5 @@
+"""`python -m taskboard`."""
+
+from taskboard.cli import main
+
+raise SystemExit(main())
