@@ -1,0 +1,72 @@
+"""Runs pytest in the tests' own interpreter: tools first, then the candidate's folders on the path, then pytest.
+
+Started as `python bootstrap.py ORDER.json`. Works on Python 3.8 with nothing but pytest and coverage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import sys
+from typing import Any
+
+RECORDER = "_moa_recorder"
+
+
+def main() -> int:
+    order = read_order(sys.argv[1])
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
+    # The recorder gets a folder and a name of its own, so that a module `recorder` of the project stays the project's.
+    library = os.path.join(order["run_dir"], "lib")
+    os.makedirs(library, exist_ok=True)
+    shutil.copyfile(os.path.join(here, "recorder.py"), os.path.join(library, RECORDER + ".py"))
+    sys.path.insert(0, library)
+    recorder = importlib.import_module(RECORDER)
+    pytest = importlib.import_module("pytest")
+    if order["source"]:
+        importlib.import_module("coverage")
+    prepare_path(order)
+    return run(order, recorder, pytest)
+
+
+def read_order(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        order = json.load(file)
+    order["path"] = path
+    return order  # type: ignore[no-any-return]  # JSON has no types; the writer is run.py
+
+
+def prepare_path(order: dict[str, Any]) -> None:
+    """The project first, as `python -m pytest` has it, then its source roots; descendants see the roots as well."""
+    roots = order["source_roots"]
+    # Behind our own folder, which the recorder takes off again once xdist has frozen its copy of the path.
+    sys.path[1:1] = [order["project"]] + [root for root in roots if root != order["project"]]
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(roots + ([inherited] if inherited else []))
+    if not os.environ["PYTHONPATH"]:
+        del os.environ["PYTHONPATH"]
+
+
+def run(order: dict[str, Any], recorder: Any, pytest: Any) -> int:
+    record = recorder.Record(order["record"])
+    record.begin()
+    recorder.dump_stacks_on_signal(order["run_dir"])
+    tracer = recorder.start_coverage(order)
+    plugin = recorder.Recorder(order, record, tracer)
+    arguments = [str(argument) for argument in order["arguments"]]
+    sys.argv = ["pytest", *arguments]
+    status = 3  # pytest's own word for an internal error
+    try:
+        status = int(pytest.main(arguments, plugins=[plugin]))
+    finally:
+        if record.mine():  # a process that a test forked may fall through to here
+            problems: list[str] = recorder.stop_coverage(tracer)
+            record.end(status, problems)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,388 @@
+"""A pytest plugin that writes down what happens, one JSON line an event, and traces coverage. Judges nothing.
+
+PYTEST_DONT_REWRITE. Imported under another name (`_moa_recorder`) by the bootstrap and by xdist's workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+MESSAGE = 4000
+ORDER_VARIABLE = "MOA_CHILD_ORDER"
+QUIET = [
+    "no-data-collected",
+    "module-not-imported",
+    "module-not-measured",
+    "module-not-python",
+    "already-imported",
+    "include-ignored",
+    "no-sysmon",
+    "couldnt-parse",
+]
+
+
+class Record:
+    """The file of events. Only the process that opened it writes: what a test forks stays silent."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.owner = os.getpid()
+        self.lock = threading.Lock()
+
+    def mine(self) -> bool:
+        return os.getpid() == self.owner
+
+    def write(self, kind: str, **facts: Any) -> None:
+        if not self.mine():
+            return
+        line = json.dumps(dict(facts, kind=kind), ensure_ascii=True).encode("ascii") + b"\n"
+        with self.lock:
+            while line:
+                line = line[os.write(self.descriptor, line) :]
+
+    def begin(self) -> None:
+        self.write("begin", python=platform.python_version(), pytest=pytest.__version__)
+
+    def end(self, status: int, problems: list[str]) -> None:
+        for problem in problems:
+            self.write("problem", message=problem[:MESSAGE])
+        self.write("end", status=status)
+
+
+def dump_stacks_on_signal(run_dir: str) -> None:
+    """The supervisor sends this signal at the time limit; the stacks go to a file of the run."""
+    import faulthandler
+    import signal
+
+    if hasattr(faulthandler, "register"):
+        file = open(os.path.join(run_dir, "stacks.txt"), "ab")  # noqa: SIM115 - open as long as the process lives
+        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True, chain=False)
+
+
+# --- coverage
+
+
+def start_coverage(order: dict[str, Any], suffix: str = "main") -> Any:
+    """A started coverage object with the candidate's own settings, apart from what a judgement rests on; None without."""
+    if not order["source"]:
+        return None
+    import coverage
+
+    core = os.environ.get("COVERAGE_CORE")
+    if order["groups"]:
+        os.environ["COVERAGE_CORE"] = "ctrace"  # coverage's sysmon core cannot switch contexts
+    try:
+        tracer = coverage.Coverage(
+            data_file=order["data_file"],
+            data_suffix=suffix,
+            branch=order["branch"],
+            source=order["source"],
+            config_file=True,
+        )
+    finally:
+        restore("COVERAGE_CORE", core)
+    quiet: Any = tracer.get_option("run:disable_warnings") or []
+    for name, value in {
+        "run:relative_files": False,
+        "run:dynamic_context": None,
+        "run:context": None,
+        "run:source": order["source"],
+        "run:disable_warnings": [*quiet, *QUIET],
+    }.items():
+        tracer.set_option(name, value)
+    tracer.start()
+    return tracer
+
+
+def restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def stop_coverage(tracer: Any) -> list[str]:
+    """Stops and saves. What goes wrong is told, since without data the judgement has nothing to rest on."""
+    if tracer is None:
+        return []
+    try:
+        tracer.stop()
+        tracer.save()
+    except Exception as error:  # noqa: BLE001 - told in the record, and the data are missing then
+        return ["coverage could not save its data: %s: %s" % (type(error).__name__, error)]  # noqa: UP031 - short
+    return []
+
+
+# --- the plugin
+
+
+class Recorder:
+    """Registered in the process that reports: alone, or xdist's controller."""
+
+    def __init__(self, order: dict[str, Any], record: Record, tracer: Any) -> None:
+        self.order = order
+        self.record = record
+        self.switch = Switch(order, tracer)
+        self.open: dict[str, dict[str, Any]] = {}
+        self.collected: dict[str, None] = {}
+
+    # pytest-cov would be a second tracer, and its own threshold another judge.
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        silence_pytest_cov(early_config)
+        forget_folder(self.order)
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        if config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(Workers(self), "_moa_workers")
+
+    def plain(self, message: str) -> str:
+        """Without the throwaway folder's name, which says nothing to people and differs in every run."""
+        return message.replace(os.path.join(self.order["work"], ""), "")
+
+    def collect(self, ids: list[str]) -> None:
+        for nodeid in ids:
+            if nodeid not in self.collected:
+                self.collected[nodeid] = None
+                self.record.write("collected", id=nodeid)
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self.collect([item.nodeid for item in session.items])
+
+    def pytest_deselected(self, items: Any) -> None:
+        for item in items:
+            self.record.write("deselected", id=item.nodeid)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.record.write("collection-error", id=report.nodeid, message=self.plain(message_of(report)))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
+        self.switch.to(item)
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.open[nodeid] = {}
+        self.record.write("start", id=nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        state = self.open.setdefault(report.nodeid, {})
+        fold(state, report)
+        if report.when not in {"setup", "call", "teardown"}:  # xdist's report about a worker that crashed
+            self.finish(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.finish(nodeid)
+
+    def finish(self, nodeid: str) -> None:
+        state = self.open.pop(nodeid, {})
+        if state.get("done"):
+            self.record.write(
+                "outcome",
+                id=nodeid,
+                outcome=state["outcome"],
+                seconds=round(state["seconds"], 6),
+                message=self.plain(state["message"]),
+            )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: Any, exitstatus: Any) -> None:
+        for name, file in foreign_modules(self.order):
+            self.record.write("foreign", name=name, file=file)
+        self.record.write("session", status=int(getattr(session, "exitstatus", exitstatus)))
+
+
+def silence_pytest_cov(config: Any) -> None:
+    for options in (config.known_args_namespace, config.option):
+        if hasattr(options, "no_cov") or config.pluginmanager.hasplugin("pytest_cov"):
+            options.no_cov = True
+
+
+def forget_folder(order: dict[str, Any]) -> None:
+    library = os.path.join(order["run_dir"], "lib")
+    sys.path[:] = [entry for entry in sys.path if entry != library]
+
+
+def fold(state: dict[str, Any], report: Any) -> None:
+    """One more report about an item: the worst of an attempt counts, and a rerun begins a new attempt."""
+    if report.outcome == "rerun":
+        state.clear()
+        return
+    outcome = outcome_of(report)
+    state["seconds"] = state.get("seconds", 0.0) + max(0.0, float(report.duration))
+    if WORST.index(outcome) > WORST.index(state.get("outcome", "none")):
+        state["outcome"] = outcome
+        state["message"] = message_of(report) if outcome != "passed" else ""
+    # pytest's subtests report while their test still runs; only the test itself ends it.
+    subtest = type(report).__name__.lower() == "subtestreport"
+    if report.when not in {"setup", "call"} and not subtest:
+        state["done"] = state.get("outcome", "none") != "none"
+
+
+WORST = ["none", "passed", "xpassed", "skipped", "xfailed", "failed", "error"]
+
+
+def outcome_of(report: Any) -> str:
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.failed:
+        return "error" if report.when in {"setup", "teardown"} else "failed"
+    if report.skipped:
+        return "xfailed" if expected_to_fail else "skipped"
+    if report.when != "call":
+        return "none"
+    return "xpassed" if expected_to_fail else "passed"
+
+
+def message_of(report: Any) -> str:
+    """A short reason: the crash's own message and place where pytest has one."""
+    longrepr = report.longrepr
+    if getattr(report, "wasxfail", ""):
+        return str(report.wasxfail)[:MESSAGE]
+    if isinstance(longrepr, tuple) and len(longrepr) == 3:
+        return str(longrepr[2])[:MESSAGE]
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None:
+        return ("%s:%s: %s" % (crash.path, crash.lineno, crash.message))[:MESSAGE]  # noqa: UP031 - short
+    return str(longrepr or "")[-MESSAGE:]
+
+
+class Switch:
+    """Tells coverage which group's test runs; switching costs time, so only when the label changes."""
+
+    def __init__(self, order: dict[str, Any], tracer: Any) -> None:
+        self.tracer = tracer if order["groups"] else None
+        self.label = ""
+        self.places: list[tuple[str, str]] = sorted(
+            (
+                (os.path.join(order["project"], path), label)
+                for label, paths in order["groups"]
+                for path in paths
+            ),
+            key=lambda pair: -len(pair[0]),
+        )
+
+    def to(self, item: Any) -> None:
+        if self.tracer is None:
+            return
+        label = self.label_of(os.path.realpath(str(getattr(item, "path", None) or item.fspath)))
+        if label != self.label:
+            self.tracer.switch_context(label)
+            self.label = label
+
+    def label_of(self, path: str) -> str:
+        for place, label in self.places:
+            place = os.path.normpath(place)  # noqa: PLW2901 - the same place, spelled plainly
+            if path == place or path.startswith(place + os.sep):
+                return label
+        return ""
+
+
+def foreign_modules(order: dict[str, Any]) -> list[tuple[str, str]]:
+    """The branch's own modules that were imported from outside the candidate."""
+    work = os.path.realpath(order["work"]) + os.sep
+    found = []
+    for name, _ in order["own_modules"]:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if isinstance(file, str) and not os.path.realpath(file).startswith(work):
+            found.append((name, file))
+    return found
+
+
+# --- xdist
+
+
+class Workers:
+    """In xdist's controller: lets each worker load this file before any conftest, and takes in what they saw."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Any) -> None:
+        named = os.environ.get("PYTEST_PLUGINS")
+        for spec in specs:
+            spec.env["PYTEST_PLUGINS"] = __name__ + ("," + named if named else "")
+            spec.env[ORDER_VARIABLE] = self.recorder.order["path"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self.recorder.collect(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        told = getattr(node, "workeroutput", {}).get("moa", {})
+        for name, file in told.get("foreign", ()):
+            self.recorder.record.write("foreign", name=name, file=file)
+        for nodeid in told.get("deselected", ()):
+            self.recorder.record.write("deselected", id=nodeid)
+        for problem in told.get("problems", ()):
+            self.recorder.record.write("problem", message=problem)
+
+
+class Worker:
+    """In an xdist worker: traces, and hands over what only the worker can see. The controller writes the record."""
+
+    def __init__(self, order: dict[str, Any], tracer: Any) -> None:
+        self.order = order
+        self.tracer = tracer
+        self.switch = Switch(order, tracer)
+        self.deselected: list[str] = []
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        silence_pytest_cov(early_config)
+        yield
+
+    def pytest_deselected(self, items: Any) -> None:
+        self.deselected += [item.nodeid for item in items]
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
+        self.switch.to(item)
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: Any) -> None:
+        session.config.workeroutput["moa"] = {
+            "foreign": foreign_modules(self.order),
+            "deselected": self.deselected,
+            "problems": stop_coverage(self.tracer),
+        }
+
+
+def start_in_worker() -> Worker | None:
+    """The worker's plugin; None where this is not a worker. Descendants of the worker must not inherit the request."""
+    path = os.environ.pop(ORDER_VARIABLE, None)
+    if path is None:
+        return None
+    rest = [name for name in os.environ.pop("PYTEST_PLUGINS", "").split(",") if name and name != __name__]
+    restore("PYTEST_PLUGINS", ",".join(rest) or None)
+    with open(path, encoding="utf-8") as file:
+        order = json.load(file)
+    forget_folder(order)
+    dump_stacks_on_signal(order["run_dir"])
+    return Worker(
+        order, start_coverage(order, os.environ.get("PYTEST_XDIST_WORKER", "worker") + "." + str(os.getpid()))
+    )
+
+
+WORKER = start_in_worker()
+if WORKER is not None:
+    # pytest registers this module as a plugin: its hooks are the worker's.
+    pytest_load_initial_conftests = WORKER.pytest_load_initial_conftests
+    pytest_deselected = WORKER.pytest_deselected
+    pytest_runtest_protocol = WORKER.pytest_runtest_protocol
+    pytest_sessionfinish = WORKER.pytest_sessionfinish

@@ -1,0 +1,44 @@
+"""What a test run is asked to do. Plain data; running it is `run.py`'s work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A coverage context: lines run by the tests under `paths` (relative to the project) carry `label`."""
+
+    label: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRequest:
+    """One run of pytest in a process of its own.
+
+    `work` is the root of the quarantine's repository, `project` the Python project in it, `run_dir` a private
+    folder beside the work tree. `tests` are pytest arguments relative to `project`; empty: what the settings
+    collect. `source_dirs` (relative to `work`) are what coverage traces; empty: no coverage. An item carries
+    the label of the group with the longest path that holds it. `source_roots` (relative to `work`) go on
+    `sys.path`. `own_modules` are pairs of dotted name and path: those imported from outside `work` are reported.
+    """
+
+    python: Path
+    work: Path
+    project: Path
+    run_dir: Path
+    tests: tuple[str, ...] = ()
+    source_dirs: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    source_roots: tuple[str, ...] = ()
+    own_modules: tuple[tuple[str, str], ...] = ()
+    timeout: float = 300.0
+    slot: int = 0
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    branch_coverage: bool | None = None
+    extra_args: tuple[str, ...] = ()

@@ -1,0 +1,197 @@
+"""Runs a child and analyses what it traced. Decides nothing: what it saw goes up as evidence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_moa.errors import UndeterminedError
+from pytest_moa.model.evidence import Evidence, FileLines, ProcessEnd
+from pytest_moa.testing.environment import child_environ
+from pytest_moa.testing.evidence import read_evidence
+from pytest_moa.testing.process import supervise
+from pytest_moa.testing.request import ChildRequest
+from pytest_moa.testing.settings import CoverageSettings
+
+CHILD = Path(__file__).parent / "child"
+ANALYSIS_TIME = 300.0
+_STACKS = 16_000
+
+
+def run_child(request: ChildRequest, *, progress: Callable[[str], None] | None = None) -> Evidence:
+    """Runs the tests; nothing that they started is alive afterwards. `progress` is told `DONE/ALL ID` now and then.
+
+    `files` of the evidence stays None: `analyse` fills it, after the caller has put the sources back as git has them.
+    """
+    run_dir = request.run_dir.resolve()
+    (run_dir / "tmp").mkdir(parents=True, exist_ok=True)
+    order = run_dir / "order.json"
+    record = run_dir / "record.jsonl"
+    order.write_text(json.dumps(_order(request, record)), encoding="utf-8")
+    ended = supervise(
+        [str(request.python), str(CHILD / "bootstrap.py"), str(order)],
+        cwd=request.project.resolve(),
+        environ=child_environ(
+            request.environ, keep=request.keep, drop=request.drop, run_dir=run_dir, slot=request.slot
+        ),
+        timeout=request.timeout,
+        tick=None if progress is None else _Progress(record, progress),
+    )
+    return read_evidence(record, _with_stacks(ended.end, run_dir / "stacks.txt"), ended.problems)
+
+
+def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
+    work, run_dir = request.work.resolve(), request.run_dir.resolve()
+    return {
+        "work": str(work),
+        "project": str(request.project.resolve()),
+        "run_dir": str(run_dir),
+        "record": str(record),
+        "data_file": str(run_dir / "coverage"),
+        "branch": request.branch_coverage,
+        "source": _traced(request, work),
+        "groups": [[group.label, list(group.paths)] for group in request.groups],
+        "source_roots": [str((work / root).resolve()) for root in request.source_roots],
+        "own_modules": [list(pair) for pair in request.own_modules],
+        "arguments": [
+            *("-o", f"cache_dir={run_dir / 'cache'}"),
+            *request.extra_args,
+            # pytest would take a path with a leading dash for an option
+            *(f"./{test}" if test.startswith("-") else test for test in request.tests),
+        ],
+    }
+
+
+def _traced(request: ChildRequest, work: Path) -> list[str]:
+    """Existing folders: coverage takes anything else for the name of a package."""
+    folders = []
+    for name in request.source_dirs:
+        place = (work / name).resolve()
+        while not place.is_dir():
+            place = place.parent
+        folders.append(str(place))
+    return list(dict.fromkeys(folders))
+
+
+def _with_stacks(end: ProcessEnd, stacks: Path) -> ProcessEnd:
+    """A hang's evidence is where it stood; faulthandler wrote that at the time limit."""
+    if not end.timed_out or stacks.is_symlink() or not stacks.is_file():
+        return end
+    with stacks.open("rb") as file:
+        text = file.read(_STACKS).decode("utf-8", "replace")
+    return replace(end, output=f"{end.output}\n[stacks at the time limit]\n{text}") if text else end
+
+
+class _Progress:
+    """Follows the record while it grows and tells the newest start. What it reads is shown, never judged."""
+
+    def __init__(self, record: Path, tell: Callable[[str], None]) -> None:
+        self.record = record
+        self.tell = tell
+        self.offset = self.collected = self.done = 0
+        self.newest = self.told = ""
+
+    def __call__(self) -> None:
+        if not self.record.is_file():
+            return
+        with self.record.open("rb") as file:
+            file.seek(self.offset)
+            data = file.read(4 * 1024 * 1024)
+        whole = data[: data.rfind(b"\n") + 1]
+        self.offset += len(whole)
+        for line in whole.splitlines():
+            self._take(line)
+        news = f"{self.done}/{self.collected} {self.newest}"
+        if self.newest and news != self.told:
+            self.told = news
+            self.tell(news)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        kind = event.get("kind") if isinstance(event, dict) else None
+        self.collected += kind == "collected"
+        self.done += kind == "outcome"
+        if kind == "start":
+            self.newest = str(event.get("id"))[:500]
+
+
+def analyse(
+    request: ChildRequest,
+    paths: Sequence[str],
+    settings: CoverageSettings,
+    contexts: Sequence[str] | None = None,
+) -> tuple[FileLines, ...] | None:
+    """Lines of `paths` (relative to `work`) by the raw data of a run; None where there are none that can be read.
+
+    The sources are read from `work`: put them back as git has them first, since tests may have written there. A file
+    that nothing imported counts with all its statements missing; one that the settings omit is left out. `contexts`
+    are labels of groups: lines that ran under one of them or under none (at import time) count as executed.
+    Raises UndeterminedError for a file that does not parse, and where the analysis itself fails.
+    """
+    work, run_dir = request.work.resolve(), request.run_dir.resolve()
+    scratch = run_dir / "analysis"
+    scratch.mkdir(exist_ok=True)
+    question = {
+        "data_file": str(run_dir / "coverage"),
+        "combined": str(scratch / "combined"),
+        "report": str(scratch / "report.json"),
+        "paths": [str(work / path) for path in paths],
+        "contexts": None if contexts is None else list(contexts),
+        "settings": asdict(settings),
+    }
+    (scratch / "combined").unlink(missing_ok=True)
+    answer = _ask(request, question)
+    if answer.get("problem"):
+        problem = answer["problem"]
+        raise UndeterminedError(
+            f"{Path(problem['file']).relative_to(work)} cannot be analysed.",
+            reason=str(problem["reason"]),
+            remedy="Make the file one that this Python can parse.",
+        )
+    files = answer["files"]
+    return None if files is None else tuple(_file_lines(facts, work) for facts in files)
+
+
+def _ask(request: ChildRequest, question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        done = subprocess.run(
+            [str(request.python), "-I", str(CHILD / "analyse.py")],
+            input=json.dumps(question).encode(),
+            capture_output=True,
+            cwd=request.project.resolve(),
+            env={
+                "PATH": request.environ.get("PATH", "/usr/bin:/bin"),
+                "TMPDIR": str(request.run_dir / "tmp"),
+            },
+            timeout=ANALYSIS_TIME,
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+        if isinstance(answer, dict) and ("files" in answer or "problem" in answer):
+            return answer
+        reason = "an answer of a strange shape"
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
+    raise UndeterminedError(
+        "The coverage data cannot be analysed.",
+        reason=reason,
+        remedy="Check that coverage works in the tests' interpreter: `python -m coverage debug sys`.",
+    )
+
+
+def _file_lines(facts: dict[str, Any], work: Path) -> FileLines:
+    return FileLines(
+        path=Path(facts["path"]).relative_to(work).as_posix(),
+        executed=frozenset(facts["executed"]),
+        missing=frozenset(facts["missing"]),
+        excluded=frozenset(facts["excluded"]),
+        executed_branches=frozenset((a, b) for a, b in facts["executed_branches"]),
+        missing_branches=frozenset((a, b) for a, b in facts["missing_branches"]),
+    )
