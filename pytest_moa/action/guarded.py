@@ -1,0 +1,149 @@
+"""Runs `moa` where what it starts can say nothing to the runner and outlives nothing.
+
+Linux does it best (subreaper, no reading of this process's memory); elsewhere the process group is ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, TextIO
+
+from pytest_moa.github.commands import neutral
+
+ANSWER_BYTES = 64 * 1024 * 1024
+LOG_BYTES = 16 * 1024 * 1024
+LINE_BYTES = 64 * 1024
+KILL_SECONDS = 20.0
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `moa` printed and how it ended: its exit status, negative for a signal. `left` counts killed leftovers."""
+
+    status: int
+    stdout: bytes
+    left: int
+
+
+def run(words: Sequence[str], environment: Mapping[str, str], log: TextIO) -> Answer:
+    """Run the command to its end; its standard error goes to `log` with nothing in it that a runner obeys."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    child = subprocess.Popen(
+        list(words),
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    answer = bytearray()
+    readers = [
+        threading.Thread(target=_gather, args=(child.stdout, answer), daemon=True),
+        threading.Thread(target=_tell, args=(child.stderr, log), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    with _passed_on(child):
+        status = child.wait()
+    left = _kill_descendants()
+    for reader in readers:
+        reader.join(KILL_SECONDS)
+    return Answer(status, bytes(answer), left)
+
+
+def _gather(stream: IO[bytes] | None, into: bytearray) -> None:
+    while stream and (chunk := stream.read(65536)):
+        if len(into) <= ANSWER_BYTES:
+            into += chunk
+
+
+def _tell(stream: IO[bytes] | None, log: TextIO) -> None:
+    told = 0
+    while stream and (line := stream.readline(LINE_BYTES)):
+        told += len(line)
+        if told <= LOG_BYTES:
+            log.write(neutral(line.decode("utf-8", "replace").removesuffix("\n")) + "\n")
+            log.flush()
+
+
+@contextmanager
+def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A cancelled job sends SIGINT, then SIGTERM: the child hears of it, and this process lives to clean up."""
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _kill_descendants() -> int:
+    """Kill everything that was started and is still there; how many there were."""
+    killed: set[int] = set()
+    deadline = time.monotonic() + KILL_SECONDS
+    while (alive := _descendants(os.getpid())) and time.monotonic() < deadline:
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            killed.add(pid)
+        _reap()
+        time.sleep(0.01)
+    return len(killed)
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+    out: list[int] = []
+    for task in tasks:
+        try:
+            out += [int(word) for word in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return out
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
