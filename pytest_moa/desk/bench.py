@@ -1,0 +1,61 @@
+"""The part of the plugin that lives in every process that runs tests: order, contexts, where modules came from."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_moa.desk.measure import foreign
+from pytest_moa.desk.order import group_of, in_few_switches, label
+from pytest_moa.desk.orders import Orders
+from pytest_moa.model.evidence import ForeignModule
+
+OUTPUT = "moa_foreign"
+
+
+class Bench:
+    """Registered in the process that runs the tests; in an xdist worker its news travel with the worker's output."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self._labels: dict[str, str] = {}
+        self._label: str | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.orders.contexts:
+            items[:] = in_few_switches(items, self._label_of, _chain)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        if not self.orders.contexts or getattr(item.config.option, "cov_context", None):
+            return
+        wanted = self._label_of(item)
+        controller = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+        if wanted != self._label and controller is not None and controller.started:
+            controller.cov.switch_context(wanted)
+            self._label = wanted
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[OUTPUT] = [[found.name, found.file] for found in self.foreign()]
+
+    def foreign(self) -> tuple[ForeignModule, ...]:
+        return foreign(self.orders.modules, self.orders.root)
+
+    def _label_of(self, item: pytest.Item) -> str:
+        path = str(item.path)
+        if path not in self._labels:
+            self._labels[path] = label(group_of(path, self.orders.groups))
+        return self._labels[path]
+
+
+def _chain(item: pytest.Item) -> list[str]:
+    """The packages around an item, outermost first, and its module: what fixtures may be scoped to."""
+    nodes = [
+        node.nodeid
+        for node in item.listchain()
+        if isinstance(node, (pytest.Package, pytest.Module, pytest.File))
+    ]
+    return nodes or [item.nodeid]

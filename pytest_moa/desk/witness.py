@@ -1,0 +1,93 @@
+"""What pytest told during a run, as evidence: collected ids, outcomes, the end. Keeps, does not judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from pytest_moa.model.evidence import Evidence, ForeignModule, Outcome, ProcessEnd, TestOutcome
+
+_MOST = 2000
+_WEIGHT: dict[Outcome, int] = {"skipped": 0, "xfailed": 0, "passed": 1, "xpassed": 1, "error": 2, "failed": 3}
+
+
+@dataclass(slots=True)
+class Witness:
+    """Fed by pytest's hooks in the process that judges (under xdist the controller)."""
+
+    collected: dict[str, None] = field(default_factory=dict)
+    outcomes: dict[str, TestOutcome] = field(default_factory=dict)
+    broken: list[TestOutcome] = field(default_factory=list)
+    foreign: list[ForeignModule] = field(default_factory=list)
+    deselected: int = 0
+    interrupted: bool = False
+
+    def saw_collected(self, ids: Iterable[str]) -> None:
+        self.collected.update(dict.fromkeys(ids))
+
+    def saw_collection(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            text = str(report.longrepr)[-_MOST:]
+            self.broken.append(TestOutcome(id=report.nodeid or ".", outcome="error", message=text))
+
+    def saw(self, report: pytest.TestReport) -> None:
+        """Keep the worst of a test's reports: setup, call, teardown, subtests; a rerun is no outcome yet."""
+        outcome = _outcome(report)
+        if outcome is None:
+            return
+        before = self.outcomes.get(report.nodeid)
+        if before is None or _WEIGHT[outcome] >= _WEIGHT[before.outcome]:
+            text = _message(report) if outcome in {"failed", "error"} else ""
+            seconds = report.duration + (before.seconds if before else 0.0)
+            self.outcomes[report.nodeid] = TestOutcome(
+                id=report.nodeid, outcome=outcome, seconds=seconds, message=text
+            )
+
+    def evidence(self, status: int, python: str) -> Evidence:
+        return Evidence(
+            collected=tuple(self.collected),
+            outcomes=tuple(self.outcomes.values()),
+            session_status=status,
+            end=ProcessEnd(status=status),
+            foreign=tuple({found.name: found for found in self.foreign}.values()),
+            collection_errors=tuple(self.broken),
+            python=python,
+        )
+
+    def stopped(self) -> bool:
+        """Whether the run ended early at something red: without that, a missing outcome is a mystery."""
+        red = bool(self.broken) or any(o.outcome in {"failed", "error"} for o in self.outcomes.values())
+        return red and any(test not in self.outcomes for test in self.collected)
+
+
+def only(evidence: Evidence, ids: frozenset[str]) -> Evidence:
+    """The evidence of some tests, as if they had been the run. What broke at collection stays: it hid tests."""
+    collected = tuple(test for test in evidence.collected if test in ids)
+    outcomes = tuple(outcome for outcome in evidence.outcomes if outcome.id in ids)
+    status = evidence.session_status
+    if status in {0, 1, 5}:
+        red = any(outcome.outcome in {"failed", "error"} for outcome in outcomes)
+        status = 5 if not collected else int(red)
+    return replace(
+        evidence, collected=collected, outcomes=outcomes, session_status=status, end=ProcessEnd(status=status)
+    )
+
+
+def _outcome(report: pytest.TestReport) -> Outcome | None:
+    subtest = hasattr(report, "context") and report.context is not None
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    if subtest or str(report.outcome) == "rerun":
+        return None
+    if report.skipped:
+        return "xfailed" if hasattr(report, "wasxfail") else "skipped"
+    if report.when != "call":
+        return None
+    return "xpassed" if hasattr(report, "wasxfail") else "passed"
+
+
+def _message(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", None) or report.longreprtext)[:_MOST]
