@@ -1,0 +1,100 @@
+"""What a policy says against itself, though each of its values alone is possible."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pytest_moa.config.shown import shown, under
+from pytest_moa.model.policy import Policy, RegistryEntry
+
+
+def contradictions(policy: Policy, data: Any) -> tuple[str, ...]:
+    """The problems, each with its key path; `data` tell whether the registry was written as a list."""
+    registry = policy.registry
+    places = _places(data, len(registry))
+    return (
+        *_twice(registry, places),
+        *_dependencies(registry, places),
+        *_weeks(registry, places),
+        *_outside(policy, places),
+    )
+
+
+def _places(data: Any, count: int) -> Sequence[str]:
+    written = data.get("registry") if isinstance(data, dict) else None
+    if isinstance(written, dict):
+        return [under("registry", name) for name in written]
+    return [f"registry[{place}]" for place in range(count)]
+
+
+def _twice(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for entry, place in zip(registry, places, strict=True):
+        if entry.id in first:
+            yield f"{place}.id: {shown(entry.id)} is the id of {first[entry.id]} already (give each agent its own)"
+        elif entry.id:
+            first[entry.id] = place
+
+
+def _dependencies(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
+    known = {entry.id for entry in registry if entry.id}
+    for entry, place in zip(registry, places, strict=True):
+        for number, other in enumerate(entry.depends_on):
+            where = f"{place}.depends_on[{number}]"
+            if other == entry.id:
+                yield f"{where}: {shown(other)} is the agent itself (leave it out)"
+            elif other not in known:
+                yield f"{where}: {shown(other)} is no id of the registry (add it there; known: {', '.join(sorted(known))})"
+    yield from _cycles(registry, dict(zip((entry.id for entry in registry), places, strict=True)))
+
+
+def _cycles(registry: Sequence[RegistryEntry], places: dict[str, str]) -> Iterator[str]:
+    """One problem a knot: what is left when all that depend on nothing left have been taken out."""
+    left = {e.id: {o for o in e.depends_on if o in places and o != e.id} for e in registry if e.id}
+    while free := [agent for agent, others in left.items() if not others & left.keys()]:
+        for agent in free:
+            del left[agent]
+    while left:
+        cycle = _one_cycle(left)
+        yield f"{places[cycle[0]]}.depends_on: {' -> '.join(cycle)} is a cycle (nobody could land first)"
+        knot = _reaching(left, set(cycle))
+        left = {agent: others for agent, others in left.items() if agent not in knot}
+
+
+def _one_cycle(left: dict[str, set[str]]) -> list[str]:
+    walk = [next(iter(left))]
+    while (following := min(left[walk[-1]] & left.keys())) not in walk:
+        walk.append(following)
+    return [*walk[walk.index(following) :], following]
+
+
+def _reaching(left: dict[str, set[str]], found: set[str]) -> set[str]:
+    """The agents whose dependencies lead into `found`."""
+    while more := {agent for agent, others in left.items() if agent not in found and others & found}:
+        found |= more
+    return found
+
+
+def _weeks(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
+    for entry, place in zip(registry, places, strict=True):
+        if entry.start_week and entry.due_week and entry.due_week < entry.start_week:
+            yield f"{place}.due_week: {entry.due_week} is before its start_week {entry.start_week}"
+
+
+def _outside(policy: Policy, places: Sequence[str]) -> Iterator[str]:
+    """Paths that lead out of the repository: what lies there is not in the candidate."""
+    lists = [
+        *((f"{p}.tests", e.tests) for e, p in zip(policy.registry, places, strict=True)),
+        *((f"{p}.source", e.source) for e, p in zip(policy.registry, places, strict=True)),
+        ("environment.cache_on", policy.environment.cache_on),
+        ("integration.suite", policy.integration.suite),
+    ]
+    for where, paths in lists:
+        for number, path in enumerate(paths):
+            whole = posixpath.normpath(
+                posixpath.join(policy.project.working_directory, path.partition("::")[0])
+            )
+            if whole == ".." or whole.startswith("../"):
+                yield f"{where}[{number}]: {shown(path)} leaves the repository (name a path inside it)"
