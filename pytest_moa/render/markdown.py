@@ -54,7 +54,7 @@ def _written_out(char: str) -> str:
 
 def text(value: object, limit: int = 300) -> Safe:
     """Plain words inside a paragraph or a table cell: no markup, no link, no mention, one line."""
-    line = visible(shorten(str(value), limit))
+    line = visible(shorten(str(value).strip(), limit))
     out = _PINGS.sub(lambda m: m[0] + ZERO_WIDTH_SPACE, line)
     out = _MARKUP.sub(lambda m: _ENTITIES.get(m[0], "\\" + m[0]), out)
     return Safe(_LINE_START.sub(lambda m: f"{m[1] or m[3] or ''}\\{m[2] or m[4]}", out))
