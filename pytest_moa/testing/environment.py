@@ -69,7 +69,6 @@ def child_environ(
     temporary = str(run_dir / "tmp")
     return kept | {
         "TMPDIR": temporary,
-        "PYTHONPYCACHEPREFIX": str(run_dir / "pycache"),
         "MOA_SLOT": str(slot),
         "MOA_CHILD": "1",
     }

@@ -51,6 +51,7 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
         "project": str(request.project.resolve()),
         "run_dir": str(run_dir),
         "record": str(record),
+        "pycache": str(run_dir / "pycache"),
         "data_file": str(run_dir / "coverage"),
         "branch": request.branch_coverage,
         "source": _traced(request, work),

@@ -59,7 +59,7 @@ def raw_files(data_file: str) -> list[str]:
     return [path for path in paths if os.path.isfile(path) and not path.endswith("-journal")]
 
 
-def find_culprit(analysis: Any, morfs: list[str], question: dict[str, Any]) -> Optional[dict[str, Any]]:
+def find_culprit(analysis: Any, morfs: list[str], question: dict[str, Any]) -> dict[str, Any] | None:
     from coverage.exceptions import CoverageException
 
     for path in morfs:

@@ -24,6 +24,11 @@ def main() -> int:
     os.makedirs(library, exist_ok=True)
     shutil.copyfile(os.path.join(here, "recorder.py"), os.path.join(library, RECORDER + ".py"))
     sys.path.insert(0, library)
+    # The tools' own bytecode may be read, for speed, and nothing is written beside it. Before the first conftest the
+    # recorder turns to a cache of this run's own; descendants have it from their start.
+    order["write_bytecode"] = not sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONPYCACHEPREFIX"] = order["pycache"]
     recorder = importlib.import_module(RECORDER)
     pytest = importlib.import_module("pytest")
     if order["source"]:

@@ -139,6 +139,9 @@ class Recorder:
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
         silence_pytest_cov(early_config)
         forget_folder(self.order)
+        # A stale or planted `.pyc` in the work tree is never read, nor one left there.
+        sys.pycache_prefix = self.order["pycache"]
+        sys.dont_write_bytecode = not self.order["write_bytecode"]
         yield
 
     @pytest.hookimpl(tryfirst=True)
