@@ -24,10 +24,11 @@ class Repository:
     shallow: bool = False
     partial: bool = False
     object_format: str = "sha1"
+    hermetic: bool = False
 
     @property
     def git(self) -> Git:
-        return Git(cwd=self.top or self.git_dir)
+        return Git(cwd=self.top or self.git_dir, hermetic=self.hermetic)
 
     @property
     def work_tree(self) -> Path:

@@ -162,11 +162,11 @@ def merge_base(repo: Repository, a: ObjectId, b: ObjectId) -> ObjectId | None:
     return decode(found.stdout).strip() or None
 
 
-def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
+def is_ancestor(repo: Repository, ancestor: ObjectId, descendant: ObjectId) -> bool:
     """Whether `descendant` contains `ancestor` (or is it). Raises RepositoryError for a missing commit."""
-    found = git.run("merge-base", "--is-ancestor", ancestor, descendant, check=False)
+    found = repo.git.run("merge-base", "--is-ancestor", ancestor, descendant, check=False)
     if found.status not in (0, 1):
-        raise git.failure(found, "compare two commits")
+        raise repo.git.failure(found, "compare two commits")
     return found.ok
 
 
