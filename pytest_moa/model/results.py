@@ -141,7 +141,7 @@ class Landed:
     name: str
     head: ObjectId
     commit: ObjectId
-    tests: TestCounts
+    tests: TestCounts = field(default_factory=TestCounts)
     coverage: CoverageFigure | None = None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_moa.model.evidence import Evidence, TestOutcome
 from pytest_moa.model.results import CoverageFigure, Failure, Finding, TestCounts, Verdict
+from pytest_moa.model.text import plural, ranges
 
 _BAD = frozenset({"failed", "error"})
 _STATUS = {
@@ -102,7 +103,7 @@ def _red(evidence: Evidence) -> list[Doubt]:
     verb = "fails" if len(red) == 1 else "fail"
     return [
         Doubt(
-            reason=f"{_plural(len(red), 'test')} {verb}: {names}",
+            reason=f"{plural(len(red), 'test')} {verb}: {names}",
             remedy=f"Run `pytest {red[0].id}` on your branch merged with the target, and mend the code.",
         )
     ]
@@ -236,14 +237,14 @@ def _uncounted(evidence: Evidence) -> list[Doubt]:
     if lost:
         return [
             Doubt(
-                reason=f"{_plural(len(lost), 'collected test')} left no outcome: {_some(lost)}",
+                reason=f"{plural(len(lost), 'collected test')} left no outcome: {_some(lost)}",
                 remedy="Look for code that ends the run early (pytest.exit, os._exit, maxfail).",
             )
         ]
     if evidence.collected and not any(_ran(outcome) for outcome in evidence.outcomes):
         return [
             Doubt(
-                reason=f"all {_plural(len(evidence.collected), 'collected test')} were skipped",
+                reason=f"all {plural(len(evidence.collected), 'collected test')} were skipped",
                 remedy="At least one test has to run.",
             )
         ]
@@ -254,26 +255,10 @@ def _ran(outcome: TestOutcome) -> bool:
     return outcome.outcome in {"passed", "failed", "error", "xpassed", "xfailed"}
 
 
-def ranges(lines: Iterable[int], most: int = 12) -> str:
-    """Line numbers as people write them: `3, 7-9, 12`; at most `most` ranges, the rest counted."""
-    spans: list[tuple[int, int]] = []
-    for line in sorted(lines):
-        if spans and line == spans[-1][1] + 1:
-            spans[-1] = (spans[-1][0], line)
-        else:
-            spans.append((line, line))
-    shown = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans[:most])
-    return shown if len(spans) <= most else f"{shown} and {len(spans) - most} more places"
-
-
 def _some(ids: Iterable[str], most: int = 3) -> str:
     names = list(ids)
     shown = ", ".join(name if len(name) <= 200 else name[:197] + "…" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _joined(reasons: Iterable[str]) -> str:

@@ -1,0 +1,108 @@
+"""The group of verbs, and the one place where an exception becomes words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from pytest_moa import __version__
+from pytest_moa.cli.bootstrap import bootstrap
+from pytest_moa.cli.gate import gate
+from pytest_moa.cli.init import init
+from pytest_moa.cli.integrate import integrate
+from pytest_moa.cli.output import say, say_error
+from pytest_moa.cli.status import status
+from pytest_moa.errors import BugError, InterruptedByUserError, MoaError, UsageError
+from pytest_moa.render.json_contract import dumps, error_json
+from pytest_moa.render.terminal import error_lines
+
+_TRACKER = "https://github.com/org/moa-action/issues"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="moa")
+def moa() -> None:
+    """Gate, merge and report the work of many coding agents. Nothing lands that was not seen to pass.
+
+    \b
+    Exit codes: 0 passed · 1 failed or rejected · 2 usage, config or a refused request · 3 undetermined
+    4 conflicts need a person · 5 lost the race, nothing changed · 70 a bug of ours · 130 interrupted
+    """  # noqa: D301 - \b is click's mark for text that keeps its lines
+
+
+for _command in (bootstrap, gate, init, integrate, status):
+    moa.add_command(_command)
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line. With `--json` an error is an object on standard output, and words on standard error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
+    previous = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # The reader went away (`moa status | head`): nothing is left to be told, nor to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = moa.main(arguments, prog_name="moa", standalone_mode=False)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "moa"
+        return _told(
+            UsageError(error.format_message(), remedy=f"`{path} --help` shows what can be said."), arguments
+        )
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        remedy = "Run the same command again: what was done stands, what was not was left alone."
+        return _told(InterruptedByUserError("Interrupted", remedy=remedy), arguments)
+    except MoaError as error:
+        return _told(error, arguments)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place that turns a mistake of ours into a report
+        return _told(_bug(error), arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: MoaError, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        say(dumps(error_json(error)))
+    for line in error_lines(error):
+        say_error(line)
+    return error.exit_code
+
+
+def _bug(error: Exception) -> BugError:
+    trace = "".join(traceback.format_exception(error))
+    facts = f"moa {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return BugError(
+        f"This is a bug in moa: {type(error).__name__}: {error}",
+        reason=f"{facts}\n{trace}",
+        remedy=f"Nothing was merged. Please paste the lines above at {_TRACKER}.",
+    )
+
+
+def _prepare_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            # A terminal without UTF-8 shows escapes; it must not end a gate with an encoding error.
+            reconfigure(errors="backslashreplace")
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

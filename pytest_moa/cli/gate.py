@@ -1,0 +1,68 @@
+"""`moa gate ID`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from pytest_moa.cli import options
+from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.model.results import GateResult
+from pytest_moa.render.json_contract import dumps, gate_json
+from pytest_moa.render.templates import gate_summary
+from pytest_moa.render.terminal import gate_report
+from pytest_moa.services.gate import GateOptions
+from pytest_moa.services.gate import gate as gate_agent
+
+_EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
+
+
+@click.command()
+@click.argument("agent")
+@click.option(
+    "--branch", help="With `auto`: the branch whose agent is meant, instead of the checked-out one."
+)
+@click.option("--head", metavar="COMMIT", help="Gate this commit instead of the branch's head.")
+@options.threshold
+@options.python
+@options.summary
+@options.as_json
+@options.config
+@options.target
+@options.fetch
+@options.directory
+def gate(
+    *,
+    agent: str,
+    branch: str | None,
+    head: str | None,
+    threshold: Decimal | None,
+    python: str | None,
+    summary: Path | None,
+    as_json: bool,
+    config: Path | None,
+    target: str | None,
+    fetch: bool,
+    directory: Path,
+) -> int:
+    """Judge one agent's work: its tests and the coverage of its own code, on its merge with the target.
+
+    AGENT is an id ("03"), a branch's name, or "auto" for the checked-out branch. Nothing is merged.
+    """
+    with progress() as tell:
+        project = options.opened(directory, config, target, fetch=fetch)
+        wanted = options.agent_id(project, agent, branch)
+        result = gate_agent(
+            project, wanted, GateOptions(threshold=threshold, python=python, head=head, progress=tell)
+        )
+    say_all([dumps(gate_json(result))] if as_json else gate_report(result))
+    write_summary(summary, gate_summary(result))
+    return exit_code(result)
+
+
+def exit_code(result: GateResult) -> int:
+    if result.conflicts:
+        return 4
+    return _EXIT[result.verdict or "undetermined"]

@@ -1,0 +1,91 @@
+"""`moa integrate ID…`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from pytest_moa.cli import options
+from pytest_moa.cli.output import progress, say, say_all, say_error, write_summary
+from pytest_moa.model.results import IntegrationResult
+from pytest_moa.render.json_contract import dumps, integration_json
+from pytest_moa.render.templates import integration_summary
+from pytest_moa.render.terminal import integration_lines, safe
+from pytest_moa.services.integrate import IntegrateOptions, land_staged
+from pytest_moa.services.integrate import integrate as integrate_agents
+
+
+@click.command()
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.option(
+    "--stage",
+    type=click.Path(path_type=Path),
+    help="Leave a candidate that passed in this folder instead of landing it.",
+)
+@click.option(
+    "--staged", type=click.Path(path_type=Path), help="Land the candidate left in this folder; runs no tests."
+)
+@click.option(
+    "--commit", metavar="COMMIT", help="With --staged: the candidate's id, as the testing step told it."
+)
+@options.threshold
+@options.python
+@options.summary
+@options.as_json
+@options.config
+@options.target
+@options.fetch
+@options.directory
+def integrate(
+    *,
+    agents: tuple[str, ...],
+    stage: Path | None,
+    staged: Path | None,
+    commit: str | None,
+    threshold: Decimal | None,
+    python: str | None,
+    summary: Path | None,
+    as_json: bool,
+    config: Path | None,
+    target: str | None,
+    fetch: bool,
+    directory: Path,
+) -> int:
+    """Land agents' work: merge, test the merge, and move the target to exactly what was tested."""
+    _refuse_odd_words(agents, stage, staged, commit)
+    with progress() as tell:
+        project = options.opened(directory, config, target, fetch=fetch)
+        wanted = tuple(dict.fromkeys(options.agent_id(project, agent) for agent in agents))
+        if not as_json:
+            for agent in wanted:
+                say_error(f"🔗 Coordinating integration for Agent {safe(agent)}...")
+        if staged is not None and commit is not None:
+            result = land_staged(project, wanted[0], staged, commit)
+        else:
+            chosen = IntegrateOptions(threshold=threshold, python=python, stage=stage, progress=tell)
+            result = integrate_agents(project, wanted, chosen)
+    if as_json:
+        say(dumps(integration_json(result)))
+    else:
+        say_all(integration_lines(result))
+    write_summary(summary, integration_summary(result))
+    return exit_code(result)
+
+
+def exit_code(result: IntegrationResult) -> int:
+    if not result.rejected:
+        return 0
+    return 4 if all(rejected.kind == "conflict" for rejected in result.rejected) else 1
+
+
+def _refuse_odd_words(
+    agents: tuple[str, ...], stage: Path | None, staged: Path | None, commit: str | None
+) -> None:
+    if stage is not None and staged is not None:
+        raise click.UsageError("--stage and --staged cannot be used together")
+    if (staged is None) != (commit is None):
+        raise click.UsageError("--staged and --commit go together")
+    if (stage is not None or staged is not None) and len(agents) != 1:
+        raise click.UsageError("one agent at a time can be staged")

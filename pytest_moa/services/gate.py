@@ -1,0 +1,180 @@
+"""`moa gate ID`: the agent's tests and own code, on the merge of its pinned head with the target."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from pytest_moa.errors import AgentError, ConflictError
+from pytest_moa.git import repository as git
+from pytest_moa.git.quarantine import Quarantine, sweep
+from pytest_moa.model.agents import Agent, BranchRef, ObjectId
+from pytest_moa.model.results import GateResult, Verdict
+from pytest_moa.rules.gate import failures
+from pytest_moa.rules.threshold import raised
+from pytest_moa.services.examine import Examination, ExamineOptions, Progress, examine, subject_of
+from pytest_moa.services.landings import place_of_head
+from pytest_moa.services.project import Project
+from pytest_moa.services.verdicts import remember
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """`threshold` may raise the policy's figure, never lower it; `head` gates that commit instead of the branch's."""
+
+    threshold: Decimal | None = None
+    python: str | None = None
+    head: str | None = None
+    progress: Progress = field(default=lambda _: None)
+
+
+def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
+    """The verdict that counts, on one agent's pinned head merged with the pinned target.
+
+    Raises AgentError for an agent that cannot be gated, RepositoryError where git refuses. What the candidate
+    does is never raised: it is the verdict.
+    """
+    started = time.monotonic()
+    agent, branch = _pinned(project, wanted, options)
+    before = git.fingerprint(project.repo)
+    swept = sweep()
+    blank = _blank(project, agent, branch)
+    if (nothing := _nothing_to_judge(project, branch)) is not None:
+        return replace(blank, verdict="undetermined", reason=nothing, seconds=time.monotonic() - started)
+    with Quarantine.open(project.repo) as quarantine:
+        result = _in_quarantine(project, quarantine, agent, branch, options, blank)
+    result = _untouched(result, git.differences(before, git.fingerprint(project.repo)))
+    notes = (*project.notes, *(f"Removed what a dead run had left: {name}" for name in swept), *result.notes)
+    result = replace(result, notes=notes, seconds=time.monotonic() - started)
+    remember(project, result)
+    return result
+
+
+def threshold_of(project: Project, asked: Decimal | None) -> tuple[Decimal, tuple[str, ...]]:
+    """The threshold that holds, and a sentence where the caller asked for less than the policy's."""
+    policy = project.policy.agents.test_threshold
+    if asked is not None and asked < policy:
+        return policy, (
+            f"A threshold of {asked}% was asked for; the policy's {policy}% holds (it can only be raised).",
+        )
+    return raised(policy, asked), ()
+
+
+def _pinned(project: Project, wanted: str, options: GateOptions) -> tuple[Agent, BranchRef]:
+    if options.head is None:
+        return project.agent(wanted)
+
+    head = git.resolve(project.repo, options.head)
+    if head is None:
+        raise AgentError(
+            f"There is no commit {options.head!r} here",
+            reason="it was not fetched, or it is no commit",
+            remedy="Fetch it, or check out with fetch-depth: 0.",
+        )
+    known = next((a for a in project.agents if a.id == wanted), Agent(id=wanted, name=wanted))
+    name = known.branch.name if known.branch is not None else options.head
+    return known, BranchRef(name=name, ref=options.head, head=head)
+
+
+def _nothing_to_judge(project: Project, branch: BranchRef) -> str | None:
+    place, commit = place_of_head(project, branch.head)
+    if place == "landed":
+        return f"{branch.name} has landed on {project.target.name} already" + (
+            f", as {commit[:10]}" if commit else ""
+        )
+    if place == "untouched":
+        return f"{branch.name} has no commit that {project.target.name} has not"
+    return None
+
+
+def _in_quarantine(
+    project: Project,
+    quarantine: Quarantine,
+    agent: Agent,
+    branch: BranchRef,
+    options: GateOptions,
+    blank: GateResult,
+) -> GateResult:
+    options.progress(f"Merging {branch.name} with {project.target.name}")
+    try:
+        candidate = quarantine.candidate(
+            project.target.head,
+            branch.head,
+            agent=agent.id,
+            branch=branch.name,
+            into=project.target.name,
+        )
+    except ConflictError as error:
+        return _conflicted(project, blank, error)
+    threshold, notes = threshold_of(project, options.threshold)
+    subject = subject_of(project, quarantine, agent.id, project.target.head, candidate)
+    examination = examine(
+        project,
+        quarantine,
+        subject,
+        ExamineOptions(threshold=threshold, python=options.python, progress=options.progress),
+        suite=False,
+    )
+    return _result(blank, candidate, examination, notes)
+
+
+def _result(
+    blank: GateResult, candidate: ObjectId, examination: Examination, notes: tuple[str, ...]
+) -> GateResult:
+    judgement = examination.judgement
+    return replace(
+        blank,
+        verdict=judgement.verdict,
+        candidate=candidate,
+        tests=examination.tests,
+        failures=failures(examination.evidence),
+        coverage=examination.figure,
+        environment=examination.environment,
+        reason=judgement.reason,
+        remedy=judgement.remedy,
+        notes=(*notes, *examination.notes, *_survivors(examination)),
+        output=examination.evidence.end.output,
+    )
+
+
+def _survivors(examination: Examination) -> tuple[str, ...]:
+    left = examination.evidence.end.survivors
+    return (f"The tests left processes running, which were ended: {', '.join(left[:5])}",) if left else ()
+
+
+def _conflicted(project: Project, blank: GateResult, error: ConflictError) -> GateResult:
+    return replace(
+        blank,
+        verdict="undetermined",
+        reason=f"{blank.branch} conflicts with {project.target.name} in {', '.join(error.paths[:5])}",
+        remedy=f"Merge {project.target.name} into {blank.branch}, resolve the conflicts there, and commit.",
+        conflicts=error.paths,
+    )
+
+
+def _untouched(result: GateResult, differences: tuple[str, ...]) -> GateResult:
+    """Law 7: a run after which the real repository's settings differ proves nothing."""
+    if not differences:
+        return result
+    reason = f"the real repository was changed during the run: {', '.join(differences)}"
+    verdict: Verdict = "failed" if result.verdict == "failed" else "undetermined"
+    told = f"{result.reason}; {reason}" if result.reason else reason
+    return replace(
+        result,
+        verdict=verdict,
+        reason=told,
+        remedy="Look at these before you trust the repository; a test wrote there.",
+    )
+
+
+def _blank(project: Project, agent: Agent, branch: BranchRef) -> GateResult:
+    return GateResult(
+        agent=agent.id,
+        name=agent.name,
+        branch=branch.name,
+        verdict=None,
+        head=branch.head,
+        target=project.target.head,
+        candidate=None,
+    )

@@ -1,0 +1,114 @@
+"""`moa status`: every agent's state, from git, the last verdicts of this machine and the commits' trailers."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pytest_moa.errors import MoaError
+from pytest_moa.git import repository as git
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.agents import Agent, BranchRef
+from pytest_moa.model.results import AgentState, StatusReport
+from pytest_moa.rules import progress as rules
+from pytest_moa.rules.landed import Merged, Place
+from pytest_moa.services.landings import history, place_of_head
+from pytest_moa.services.project import Project
+from pytest_moa.services.verdicts import recall
+
+
+def status(project: Project, today: date) -> StatusReport:
+    """All agents, in the order of their ids. An agent that cannot be read gets a row that says why (law 8)."""
+    known = history(project)
+    merges = _merges(project)
+    states = tuple(_row(project, agent, known, merges) for agent in project.agents)
+    calendar = project.policy.project
+    return StatusReport(
+        date=today.isoformat(),
+        week=rules.week_of(calendar.start, calendar.weeks, today),
+        weeks=calendar.weeks,
+        overall_progress=rules.overall([state.progress for state in states]),
+        agents=states,
+        warnings=project.notes,
+    )
+
+
+def status_of_agent(project: Project, wanted: str) -> AgentState:
+    """One agent's state. Raises AgentError where there is no such agent."""
+    agent = next((a for a in project.agents if a.id == wanted), None)
+    if agent is None:
+        project.agent(wanted)
+        raise AssertionError  # pragma: no cover - project.agent() has raised
+    return _row(project, agent, history(project), _merges(project, only=wanted))
+
+
+def _row(project: Project, agent: Agent, known: tuple[Merged, ...], merges: dict[str, bool]) -> AgentState:
+    try:
+        return _state(project, agent, known, merges)
+    except MoaError as error:
+        return AgentState(
+            id=agent.id,
+            name=agent.name,
+            branch=agent.branch.name if agent.branch else None,
+            head=agent.branch.head if agent.branch else None,
+            status="in_progress",
+            progress=rules.progress_of(rules.Facts(place=None)),
+            flags=("error",),
+            blockers=(str(error),),
+            next=error.remedy or None,
+        )
+
+
+def _state(project: Project, agent: Agent, known: tuple[Merged, ...], merges: dict[str, bool]) -> AgentState:
+    branch = agent.branch
+    facts = rules.Facts(place=_landed_without_branch(agent, known) if branch is None else None)
+    if branch is not None:
+        facts = _facts(project, agent, branch, known, merges)
+    blockers = facts.blockers
+    if agent.rivals and branch is not None:
+        names = ", ".join(ref.name for ref in (branch, *agent.rivals))
+        blockers = (*blockers, f"{1 + len(agent.rivals)} branches claim this id: {names}")
+    return AgentState(
+        id=agent.id,
+        name=agent.name,
+        branch=branch.name if branch else None,
+        head=branch.head if branch else None,
+        status=rules.status_of(facts),
+        progress=rules.progress_of(facts),
+        flags=(*rules.flags_of(facts), *(("unpushed",) if agent.unpushed else ())),
+        blockers=blockers,
+        next=rules.next_step(agent.id, facts),
+    )
+
+
+def _landed_without_branch(agent: Agent, known: tuple[Merged, ...]) -> Place | None:
+    """A branch that was deleted after its landing has not become unstarted work."""
+    return "landed" if any(agent.id in merged.trailers.get("Moa-Agent", ()) for merged in known) else None
+
+
+def _facts(
+    project: Project, agent: Agent, branch: BranchRef, known: tuple[Merged, ...], merges: dict[str, bool]
+) -> rules.Facts:
+    place, _ = place_of_head(project, branch.head, known)
+    if place == "untouched" and _landed_without_branch(agent, known):
+        place = "landed"
+    gate = recall(project, branch.head)
+    info = git.commit_info(project.repo, branch.head)
+    return rules.Facts(
+        place=place,
+        gate=gate,
+        fresh=gate is not None and gate.target == project.target.head,
+        merges=merges.get(branch.head),
+        held=(info.values("Moa-Ready") or ("",))[-1].strip().lower() == "no",
+        blockers=tuple(word.strip() for word in info.values("Moa-Blocker") if word.strip()),
+    )
+
+
+def _merges(project: Project, only: str | None = None) -> dict[str, bool]:
+    """Head to whether it merges with the target cleanly, all in one batch."""
+    heads = [a.branch.head for a in project.agents if a.branch is not None and only in {None, a.id}]
+    wanted = list(dict.fromkeys(heads))
+    if not wanted:
+        return {}
+    with Quarantine.open(project.repo) as quarantine:
+        results = quarantine.merges([(project.target.head, head) for head in wanted])
+    return {head: merge.clean for head, merge in zip(wanted, results, strict=True)}
