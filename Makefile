@@ -5,6 +5,10 @@ PYTHON =
 PYTEST_ARGS =
 BIN = .venv/bin
 
+# pip's warning about root is about the system's Python, not about .venv.
+export PIP_ROOT_USER_ACTION = ignore
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
 .PHONY: help demo test check lint format types layers workflows clean
 .DELETE_ON_ERROR:
 
@@ -43,12 +47,12 @@ clean:
 
 .venv/.runtime: .venv/.made pyproject.toml
 	@echo 'installing pytest-moa into .venv ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 .venv/.dev: .venv/.made pyproject.toml
 	@echo 'installing pytest-moa and the tools of its developers into .venv ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch .venv/.runtime $@
 
 # An environment that somebody made here before is kept where its interpreter works and is new enough.
@@ -62,7 +66,8 @@ clean:
 	    if [ -n '$(PYTHON)' ]; then break; fi; \
 	  done; \
 	  if [ -z "$${found-}" ]; then \
-	    echo 'No Python 3.11 or later was found. Install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; \
+	    echo '$(if $(PYTHON),$(PYTHON) is not a Python 3.11 or later,No Python 3.11 or later was found).' \
+      'Install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; \
 	  fi; \
 	  echo "making .venv with $$("$$found" --version) ..."; \
 	  rm -rf .venv; \
@@ -70,7 +75,7 @@ clean:
 	  elif "$$found" -m virtualenv --version >/dev/null 2>&1; then "$$found" -m virtualenv --quiet .venv; \
 	  elif "$$found" -m pip --version >/dev/null 2>&1; then \
 	    tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
-	    "$$found" -m pip install --quiet --disable-pip-version-check --target "$$tools" virtualenv; \
+	    "$$found" -m pip install --quiet --target "$$tools" virtualenv; \
 	    PYTHONPATH="$$tools" "$$found" -m virtualenv --quiet .venv; \
 	  else \
 	    echo "$$found has neither venv nor pip. Install them (Debian: apt-get install python3-venv) and run make again." >&2; \
