@@ -117,6 +117,7 @@ class Quarantine:
         index = self.root / f"index-{work.name}"
         git = replace(self.trusted(), work_tree=work).with_env(GIT_INDEX_FILE=str(index))
         git.run("read-tree", "--reset", commit)
+        git.run("update-index", "-q", "--refresh", check=False)
         return tuple(
             git.lines0("diff-files", "-z", "--name-only", "--no-ext-diff", "--ignore-submodules=all")
         )
