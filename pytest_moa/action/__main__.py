@@ -19,7 +19,7 @@ from pytest_moa.action.inputs import Inputs, read_inputs
 from pytest_moa.action.plan import child_environment, landing, plan
 from pytest_moa.action.report import Report, load, read_answer, save
 from pytest_moa.errors import MoaError, RefusedError, UndeterminedError
-from pytest_moa.github.commands import annotation, fence
+from pytest_moa.github.commands import annotation, fence, neutral
 from pytest_moa.github.context import read_context
 from pytest_moa.github.outputs import append, write_outputs
 from pytest_moa.github.runner_files import untouched
@@ -97,11 +97,9 @@ def conclude(environ: Mapping[str, str]) -> int:
         report_path.write_text(json.dumps(report.result, indent=2), encoding="utf-8")
     if inputs.summary and environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(environ["GITHUB_STEP_SUMMARY"]), text)
-    if inputs.annotations:
-        sys.stdout.write("".join(f"{line}\n" for line in finish.told(report, why)))
+    lines = finish.told(report, why) if inputs.annotations else [neutral(why)] if why else []
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     _hand_on(environ, finish.outputs(report, summary_path=str(summary_path), report_path=str(report_path)))
-    if why:
-        sys.stdout.write(annotation("error", why, title="moa") + "\n")
     return 1 if why else 0
 
 

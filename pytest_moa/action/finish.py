@@ -64,7 +64,7 @@ def told(report: Report, why: str) -> list[str]:
     """Workflow commands, at most ten of a kind; the summary holds all."""
     if report.notice:
         return [annotation("notice", report.notice, title="moa")]
-    lines = [annotation("error" if why else "warning", report.problem, title="moa")] if report.problem else []
+    lines = [annotation("warning", report.problem, title="moa")] if report.problem and not why else []
     if report.touched:
         lines.append(annotation("warning", _touched(report), title="moa: the runner's files were changed"))
     by_kind: dict[Level, list[str]] = {"error": lines, "warning": [], "notice": []}
@@ -74,6 +74,8 @@ def told(report: Report, why: str) -> list[str]:
     for failed in _failures(report):
         text = f"{failed.get('id', '')}\n{failed.get('message', '')}"
         by_kind["error"].append(annotation("error", text, title="moa: a test failed"))
+    last = [annotation("error", why, title="moa")] if why else []
+    by_kind["error"] = [*last, *by_kind["error"]]
     return [line for kind, these in by_kind.items() for line in _at_most_ten(kind, these)]
 
 

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, TextIO
 
+from pytest_moa.errors import BugError
 from pytest_moa.github.commands import neutral
 
 ANSWER_BYTES = 64 * 1024 * 1024
@@ -41,8 +42,11 @@ class Answer:
 
 def run(words: Sequence[str], environment: Mapping[str, str], log: TextIO) -> Answer:
     """Run the command to its end; its standard error goes to `log` with nothing in it that a runner obeys."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_DUMPABLE, 0)
+    with _guard():
+        return _run(words, environment, log, frozenset(_descendants(os.getpid())))
+
+
+def _run(words: Sequence[str], environment: Mapping[str, str], log: TextIO, before: frozenset[int]) -> Answer:
     child = subprocess.Popen(
         list(words),
         env=dict(environment),
@@ -51,6 +55,8 @@ def run(words: Sequence[str], environment: Mapping[str, str], log: TextIO) -> An
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    if child.stdout is None or child.stderr is None:
+        raise BugError("A child without pipes")
     answer = bytearray()
     readers = [
         threading.Thread(target=_gather, args=(child.stdout, answer), daemon=True),
@@ -60,25 +66,27 @@ def run(words: Sequence[str], environment: Mapping[str, str], log: TextIO) -> An
         reader.start()
     with _passed_on(child):
         status = child.wait()
-    left = _kill_descendants()
+    left = _kill_descendants(before)
     for reader in readers:
         reader.join(KILL_SECONDS)
     return Answer(status, bytes(answer), left)
 
 
-def _gather(stream: IO[bytes] | None, into: bytearray) -> None:
-    while stream and (chunk := stream.read(65536)):
-        if len(into) <= ANSWER_BYTES:
-            into += chunk
+def _gather(stream: IO[bytes], into: bytearray) -> None:
+    with closing(stream):
+        while chunk := stream.read(65536):
+            if len(into) <= ANSWER_BYTES:
+                into += chunk
 
 
-def _tell(stream: IO[bytes] | None, log: TextIO) -> None:
+def _tell(stream: IO[bytes], log: TextIO) -> None:
     told = 0
-    while stream and (line := stream.readline(LINE_BYTES)):
-        told += len(line)
-        if told <= LOG_BYTES:
-            log.write(neutral(line.decode("utf-8", "replace").removesuffix("\n")) + "\n")
-            log.flush()
+    with closing(stream):
+        while line := stream.readline(LINE_BYTES):
+            told += len(line)
+            if told <= LOG_BYTES:
+                log.write(neutral(line.decode("utf-8", "replace").removesuffix("\n")) + "\n")
+                log.flush()
 
 
 @contextmanager
@@ -96,28 +104,26 @@ def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _kill_descendants() -> int:
-    """Kill everything that was started and is still there; how many there were."""
+def _kill_descendants(before: frozenset[int]) -> int:
+    """Kill everything that was started since `before` and is still there; how many there were."""
     killed: set[int] = set()
     deadline = time.monotonic() + KILL_SECONDS
-    while (alive := _descendants(os.getpid())) and time.monotonic() < deadline:
+    while (alive := set(_descendants(os.getpid())) - before) and time.monotonic() < deadline:
         for pid in alive:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
             killed.add(pid)
-        _reap()
+        _reap(alive)
         time.sleep(0.01)
     return len(killed)
 
 
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return
+def _reap(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ChildProcessError):  # still somebody else's child: it comes to this process next
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -142,6 +148,18 @@ def _children(pid: int) -> list[int]:
         except OSError:
             continue
     return out
+
+
+@contextmanager
+def _guard() -> Iterator[None]:
+    """What is orphaned comes to this process, and no other one reads its memory or takes its open files."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_DUMPABLE, 1)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -53,36 +53,32 @@ class Plan:
 def plan(inputs: Inputs, context: Context, *, python: str, folder: str) -> Plan:
     """The call that tests: a gate, or an integration up to, and without, its landing."""
     verb = _verb(inputs, context)
-    words = [
-        verb,
-        inputs.agent,
-        "--json",
-        f"--summary={folder}/summary.md",
-        f"--python={python}",
-        "--no-fetch",
-    ]
+    words = [verb, "--json", f"--summary={folder}/summary.md", f"--python={python}", "--no-fetch"]
     if inputs.config:
         words.append(f"--config={inputs.config}")
     if inputs.threshold:
         words.append(f"--threshold={inputs.threshold}")
-    if inputs.agent == "auto" and context.branch:
+    agent = inputs.agent
+    if verb == "integrate":
+        words.append(f"--stage={folder}/staged")
+        agent = context.branch or agent if agent == "auto" else agent
+    elif agent == "auto" and context.branch:
         words.append(f"--branch={context.branch}")
     if verb == "gate" and context.event.startswith("pull_request") and context.head:
         words.append(f"--head={context.head}")
-    if verb == "integrate":
-        words.append(f"--stage={folder}/staged")
-    return Plan(verb=verb, words=tuple(words), agent=inputs.agent)
+    return Plan(verb=verb, words=(*words, "--", agent), agent=inputs.agent)
 
 
 def landing(agent: str, commit: str, *, folder: str) -> tuple[str, ...]:
     """The words that land a staged candidate; `commit` is the tested one."""
     return (
         "integrate",
-        agent,
         "--json",
         f"--summary={folder}/summary.md",
         f"--staged={folder}/staged",
         f"--commit={commit}",
+        "--",
+        agent,
     )
 
 

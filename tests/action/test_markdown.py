@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -27,6 +27,7 @@ def _seen(rendered: str) -> str:
 
 
 @given(_ATTACKS)
+@example("<img src=x> a|b `c|d` \\| [x](http://y) **z** &lt; ~~q~~")
 def test_words_stay_words_in_a_table_cell(value: str) -> None:
     rendered = _RENDERER.render(f"| a | b |\n| --- | --- |\n| x {markdown.text(value)} | end |\n")
     assert _tags(rendered) <= {t for n in ("table", "thead", "tbody", "tr", "th", "td") for t in (n, f"/{n}")}
@@ -41,6 +42,7 @@ def test_words_that_start_a_line_stay_a_paragraph(value: str) -> None:
 
 
 @given(_ATTACKS)
+@example("a|b\\|c`d``e <b> @x")
 def test_code_is_one_piece_of_code_in_a_table_cell(value: str) -> None:
     rendered = _RENDERER.render(f"| a | b |\n| --- | --- |\n| {markdown.code(value)} | end |\n")
     assert rendered.count("<code>") == rendered.count("</code>") == 1
@@ -50,6 +52,7 @@ def test_code_is_one_piece_of_code_in_a_table_cell(value: str) -> None:
 
 
 @given(_ATTACKS)
+@example("a\n```\n<img src=x>\n````\n@x")
 def test_a_block_is_never_closed_from_within(value: str) -> None:
     rendered = _RENDERER.render(f"{markdown.block(value)}\n\nafter\n")
     assert rendered.count("<pre>") == 1

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_moa.errors import BugError, RefusedError
@@ -27,6 +27,7 @@ def _commands(line: str) -> bool:
 
 
 @given(st.text(st.sampled_from("a:#[] \t\r\u2028\u0085\x0b-\n") | st.characters(), max_size=80))
+@example("x ##[add-path]/evil\n ::set-output name=a::b\n\u2003::error::x\r::warning::y")
 def test_no_line_of_a_log_is_a_command(text: str) -> None:
     out = neutral(text)
     assert not any(_commands(line) for line in out.split("\n"))

@@ -1,0 +1,384 @@
+"""The action's steps with a stand-in for `moa`: what it answers, and what it attacks, and what comes of it."""
+
+# ruff: noqa: S105, S106 - the tokens here are words that must not turn up elsewhere
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_moa.action import __main__ as steps
+from pytest_moa.action import finish, guarded
+from pytest_moa.action.inputs import Inputs, read_inputs
+from pytest_moa.action.plan import child_environment, plan
+from pytest_moa.action.report import Report, load, read_answer, save, verdict
+from pytest_moa.errors import ConfigError, RefusedError, UndeterminedError
+from pytest_moa.github.context import Context
+from pytest_moa.github.runner_files import VARIABLES
+
+_COUNTS = {"collected": 2, "passed": 2, "failed": 0, "skipped": 0, "errors": 0}
+_OID = "a" * 40
+
+
+def gate_answer(verdict: str = "passed", **more: Any) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "agent": "03",
+        "verdict": verdict,
+        "tests": _COUNTS,
+        "coverage": {"percent": "93.10"},
+        "findings": [],
+        "failures": [],
+        **more,
+    }
+
+
+def integrate_answer(**more: Any) -> dict[str, Any]:
+    return {"schema": 1, "target": {}, "landed": [], "rejected": [], "staged": [], **more}
+
+
+class Job:
+    """A job with its runner's files; `moa` is a Python script given by the test."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.files = root / "commands"
+        self.files.mkdir()
+        self.temp = root / "temp"
+        self.temp.mkdir()
+        self.calls = root / "calls"
+        self.script = root / "moa.py"
+        monkeypatch.setattr(steps, "_moa", lambda *words: [sys.executable, "-I", str(self.script), *words])
+
+    def moa(
+        self,
+        answer: Mapping[str, Any],
+        status: int = 0,
+        does: str = "",
+        staged: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """The stand-in prints `answer`, after `does`; with `--staged` it prints `staged`."""
+        self.script.write_text(
+            "import json, os, sys, time, subprocess\n"
+            f"open({str(self.calls)!r}, 'a').write(json.dumps([sys.argv[1:], dict(os.environ)]) + chr(10))\n"
+            f"files = {str(self.files)!r}\n"
+            f"{does}\n"
+            f"landing = any(a.startswith('--staged') for a in sys.argv)\n"
+            f"print(json.dumps(json.loads({json.dumps(dict(staged or answer))!r}) if landing else json.loads({json.dumps(dict(answer))!r})))\n"
+            f"sys.exit(0 if landing else {status})\n"
+        )
+        return self
+
+    def environ(self, step: str, **words: str) -> dict[str, str]:
+        own = {name: str(self.files / f"{name.lower()}_{step}") for name in VARIABLES}
+        for path in own.values():
+            Path(path).touch()
+        base = {
+            "PATH": os.environ["PATH"],
+            "RUNNER_TEMP": str(self.temp),
+            "GITHUB_REF": "refs/heads/agent-03-x",
+        }
+        return {**base, "GITHUB_EVENT_NAME": "push", "GITHUB_SHA": _OID, **own, **words}
+
+    def outputs(self, step: str) -> dict[str, str]:
+        text = (self.files / f"github_output_{step}").read_text()
+        return {
+            n: v
+            for n, _, v in re.findall(r"^([\w-]+)<<(moa_\w+)\n(.*?)\n\2\n", text, re.DOTALL | re.MULTILINE)
+        }
+
+    def run(self, token: str = "", **inputs: str) -> tuple[int, dict[str, str]]:
+        """All steps in order, as action.yml has them; the last one's status and outputs."""
+        assert steps.test(self.environ("test", **inputs)) == 0
+        tested = self.outputs("test")
+        handed = {f"MOA_ACTION_{n.upper()}": tested[n] for n in ("folder", "digest", "commit")}
+        if tested["commit"]:
+            steps.land(self.environ("land", MOA_ACTION_PATH=str(self.root), MOA_TOKEN=token, **handed))
+            handed["MOA_ACTION_LAND_DIGEST"] = self.outputs("land")["digest"]
+        status = steps.conclude(self.environ("finish", **handed, **inputs))
+        return status, self.outputs("finish")
+
+    def seen(self) -> list[tuple[list[str], dict[str, str]]]:
+        return [tuple(json.loads(line)) for line in self.calls.read_text().splitlines()]
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    return Job(tmp_path, monkeypatch)
+
+
+def test_a_passed_gate_sets_every_output(job: Job) -> None:
+    status, outputs = job.moa(gate_answer()).run()
+    assert status == 0
+    assert set(outputs) == set(finish.OUTPUTS)
+    assert (outputs["verdict"], outputs["agent"], outputs["coverage"]) == ("passed", "03", "93.10")
+    assert json.loads(outputs["tests"]) == _COUNTS
+    assert json.loads(Path(outputs["report-path"]).read_text())["verdict"] == "passed"
+    assert (outputs["landed"], outputs["rejected"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "fail_on", "ends"),
+    [
+        ("failed", 1, "", 1),
+        ("failed", 1, "undetermined", 0),
+        ("failed", 1, "never", 0),
+        ("undetermined", 3, "", 1),
+        ("undetermined", 3, "failed", 0),
+        ("undetermined", 4, "conflicts", 1),
+        ("passed", 0, "failed,undetermined,rejected,conflicts", 0),
+    ],
+)
+def test_fail_on_alone_decides_over_verdicts(
+    job: Job, said: str, status: int, fail_on: str, ends: int
+) -> None:
+    ended, outputs = job.moa(gate_answer(said), status).run(IN_FAIL_ON=fail_on)
+    assert (ended, outputs["verdict"]) == (ends, said)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (gate_answer(), 1),
+        (gate_answer("failed"), 0),
+        (gate_answer("great"), 0),
+        (gate_answer(schema=2), 0),
+        ({"schema": 1}, 0),
+        ({"error": {"kind": "usage", "message": "no"}}, 0),
+        ({"error": {"kind": "config", "message": "five mistakes"}}, 2),
+        ({"error": {"kind": "bug", "message": "ours"}}, 70),
+    ],
+)
+def test_errors_and_contradictions_fail_whatever_fail_on_says(
+    job: Job, answer: dict[str, Any], status: int
+) -> None:
+    ended, outputs = job.moa(answer, status).run(IN_FAIL_ON="never")
+    assert (ended, outputs["verdict"]) == (1, "undetermined")
+    assert "UNDETERMINED" in Path(outputs["summary-path"]).read_text()[:300]
+
+
+def test_a_branch_of_nobody_is_a_notice_and_a_success(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+    answer = {"error": {"kind": "no-agent", "message": "docs/typo belongs to no agent", "remedy": "-"}}
+    status, outputs = job.moa(answer, 2).run()
+    assert (status, outputs["verdict"]) == (0, "")
+    assert "::notice title=moa::docs/typo belongs to no agent" in capfd.readouterr().out
+    assert job.run(IN_AGENT="03")[0] == 1
+
+
+_HOSTILE = """
+for name in os.listdir(files):
+    with open(os.path.join(files, name), 'a') as f: f.write('EVIL=1\\n/evil\\n')
+open(os.path.join(files, 'added'), 'w').write('EVIL=1')
+for line in ('::set-output name=verdict::passed', 'x ##[add-path]/evil', '::add-mask::a', 'half'):
+    print(line, file=sys.stderr, end='' if line == 'half' else chr(10))
+"""
+
+
+def test_what_tests_write_and_print_sets_nothing(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+    outer = job.files / "github_env_outer"
+    outer.write_text("KEPT=1\n")
+    status, outputs = job.moa(gate_answer("failed"), 1, _HOSTILE).run()
+    assert (status, outputs["verdict"]) == (1, "failed")
+    assert outer.read_text() == "KEPT=1\n"
+    written = {p.name: p.read_text() for p in job.files.iterdir()}
+    assert "added" not in written
+    assert not [name for name, text in written.items() if "EVIL" in text or "/evil" in text]
+    log = capfd.readouterr().out
+    inside = log.split("::stop-commands::")[1].split("\n")[1:-1]
+    assert not [line for line in inside if line.startswith(("::set-output", "::add-mask")) or "##[" in line]
+    assert "github_env_outer" in Path(outputs["summary-path"]).read_text()
+
+
+def test_no_token_no_input_and_no_path_to_the_runners_files_reach_moa(job: Job) -> None:
+    secrets = dict.fromkeys(
+        ("GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "INPUT_TOKEN", "MOA_TOKEN"), "SECRET"
+    )
+    job.moa(gate_answer()).run(IN_PYTHON=sys.executable, **secrets)
+    ((words, environment),) = job.seen()
+    assert "SECRET" not in environment.values()
+    assert not [n for n, v in environment.items() if str(job.files) in v]
+    assert environment["GITHUB_REF"] == "refs/heads/agent-03-x"
+    assert words[-2:] == ["--", "auto"]
+    assert f"--python={sys.executable}" in words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
+def test_nothing_that_the_tests_started_lives_on(job: Job) -> None:
+    does = (
+        "p = subprocess.Popen([sys.executable, '-c', 'import os, time; os.setsid(); time.sleep(60)'], "
+        "start_new_session=True)\n"
+        f"open({str(job.root / 'pid')!r}, 'w').write(str(p.pid))\n"
+    )
+    began = time.monotonic()
+    assert job.moa(gate_answer(), 0, does).run()[0] == 0
+    assert time.monotonic() - began < 20
+    assert not Path(f"/proc/{(job.root / 'pid').read_text()}").exists()
+
+
+def test_a_killed_moa_is_undetermined(job: Job) -> None:
+    status, outputs = job.moa(gate_answer(), 0, "os.kill(os.getpid(), 9)").run(IN_FAIL_ON="never")
+    assert (status, outputs["verdict"]) == (1, "undetermined")
+
+
+def _staged() -> dict[str, Any]:
+    return integrate_answer(staged=[{"agent": "03", "head": _OID, "commit": "c" * 40}])
+
+
+def test_only_the_landing_has_the_token_and_it_lands_what_was_tested(job: Job) -> None:
+    landed = integrate_answer(landed=[{"agent": "03", "head": _OID, "commit": "c" * 40}])
+    status, outputs = job.moa(_staged(), 0, staged=landed).run(
+        token="s3cret", IN_COMMAND="integrate", IN_TRUSTED_AGENTS="true", IN_AGENT="03"
+    )
+    (tested, without), (landing, with_token) = job.seen()
+    assert status == 0
+    assert json.loads(outputs["landed"])[0]["commit"] == "c" * 40
+    assert outputs["verdict"] == "passed"
+    assert any(w.startswith("--stage=") for w in tested)
+    assert f"--commit={'c' * 40}" in landing
+    assert "s3cret" not in str(without)
+    assert with_token["MOA_TOKEN"] == "s3cret"
+    assert "s3cret" not in str(landing)
+
+
+def test_a_report_that_was_changed_between_the_steps_lands_nothing(job: Job) -> None:
+    job.moa(_staged(), 0)
+    environ = job.environ("test", IN_COMMAND="integrate", IN_TRUSTED_AGENTS="true", IN_AGENT="03")
+    steps.test(environ)
+    tested = job.outputs("test")
+    file = Path(tested["folder"]) / "test.json"
+    file.write_text(file.read_text().replace("c" * 40, "d" * 40))
+    handed = {f"MOA_ACTION_{n.upper()}": tested[n] for n in ("folder", "digest")}
+    steps.land(job.environ("land", MOA_ACTION_COMMIT="d" * 40, MOA_TOKEN="t", **handed))
+    assert len(job.seen()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rejected", "fail_on", "ends", "said"),
+    [
+        ("red", "", 1, "failed"),
+        ("red", "never", 0, "failed"),
+        ("coverage", "rejected", 1, "failed"),
+        ("held", "", 1, "undetermined"),
+        ("target", "failed", 0, "undetermined"),
+    ],
+)
+def test_a_rejected_integration_lands_nothing(
+    job: Job, rejected: str, fail_on: str, ends: int, said: str
+) -> None:
+    answer = integrate_answer(rejected=[{"agent": "03", "class": rejected, "reason": "why"}])
+    status, outputs = job.moa(answer, 1).run(
+        IN_COMMAND="integrate", IN_TRUSTED_AGENTS="true", IN_AGENT="03", IN_FAIL_ON=fail_on
+    )
+    assert (status, outputs["verdict"]) == (ends, said)
+    assert json.loads(outputs["rejected"])[0]["class"] == rejected
+    assert json.loads(outputs["landed"]) == []
+
+
+def test_every_mistake_in_the_inputs_is_named_at_once(job: Job) -> None:
+    wrong = {
+        "IN_COMMAND": "merge",
+        "IN_AGENT": "$(id)",
+        "IN_THRESHOLD": "NaN",
+        "IN_TRUSTED_AGENTS": "yes",
+        "IN_FAIL_ON": "never,failed",
+        "IN_PYTHON": "-x",
+    }
+    with pytest.raises(ConfigError) as caught:
+        read_inputs(wrong)
+    assert len(caught.value.problems) == len(wrong)
+    status, _ = job.moa(gate_answer()).run(**wrong)
+    assert status == 1
+    assert not job.calls.exists()
+
+
+_PUSH = Context(event="push", branch="agent-03-x", head=_OID)
+_FORK = Context(event="pull_request", branch="agent-03-x", head=_OID, fork=True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "context", "says"),
+    [
+        (Inputs(command="integrate"), _PUSH, "trusted-agents"),
+        (Inputs(command="integrate", trusted_agents=True), _FORK, "fork"),
+        (Inputs(command="auto"), Context(event="schedule"), "schedule"),
+    ],
+)
+def test_what_is_refused_is_refused_with_its_remedy(inputs: Inputs, context: Context, says: str) -> None:
+    with pytest.raises(RefusedError, match=says) as caught:
+        plan(inputs, context, python="/p", folder="/f")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("inputs", "context", "words"),
+    [
+        (Inputs(), _PUSH, ["--branch=agent-03-x", "--", "auto"]),
+        (Inputs(agent="03"), _PUSH, ["--", "03"]),
+        (Inputs(), _FORK, ["--branch=agent-03-x", f"--head={_OID}", "--", "auto"]),
+        (Inputs(threshold="95", config="x.yaml"), _PUSH, ["--config=x.yaml", "--threshold=95"]),
+        (Inputs(command="integrate", trusted_agents=True), _PUSH, ["--stage=/f/staged", "--", "agent-03-x"]),
+    ],
+)
+def test_inputs_and_event_become_words(inputs: Inputs, context: Context, words: list[str]) -> None:
+    call = plan(inputs, context, python="/p", folder="/f")
+    assert [w for w in call.words if w in words] == words
+
+
+def test_the_childs_environment_keeps_what_projects_need() -> None:
+    kept = {
+        "PATH": "/bin",
+        "HOME": "/h",
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "DATABASE_URL": "x",
+        "GITHUB_SHA": _OID,
+    }
+    hidden = {
+        "GITHUB_ENV": "/x",
+        "RUNNER_TEMP": "/x",
+        "GITHUB_EVENT_PATH": "/x",
+        "IN_TOKEN": "x",
+        "SSH_AUTH_SOCK": "/x",
+    }
+    assert child_environment({**kept, **hidden}) == kept
+
+
+@pytest.mark.parametrize("change", [lambda b: b + b" ", lambda _: b"{}"])
+def test_a_report_is_taken_only_with_its_digest(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "test.json"
+    report = Report(verb="gate", agent="03", status=0, touched=("a",))
+    digest = save(report, file)
+    assert load(file, digest) == report
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(UndeterminedError):
+        load(file, digest)
+
+
+def test_at_most_ten_annotations_of_a_kind_are_told() -> None:
+    findings = [
+        {"rule": "r", "severity": "block", "path": f"{i}.py", "line": i, "message": "m"} for i in range(1, 40)
+    ]
+    report = read_answer("gate", "03", 1, json.dumps(gate_answer("failed", findings=findings)).encode())
+    lines = finish.told(report, "failed")
+    assert len(lines) == 10
+    assert lines[0] == "::error title=moa::failed"
+    assert "more are in the job's summary" in lines[-1]
+
+
+def test_a_huge_answer_is_not_taken() -> None:
+    assert verdict(read_answer("gate", "03", 0, b"[" * 100_000)) == "undetermined"
+
+
+def test_a_flood_of_output_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(guarded, "LOG_BYTES", 10_000)
+    with (tmp_path / "log").open("w") as log:
+        flood = "import sys\nfor i in range(20000): print('x' * 100, file=sys.stderr)"
+        assert guarded.run([sys.executable, "-c", flood], dict(os.environ), log).status == 0
+    assert (tmp_path / "log").stat().st_size < 20_000
