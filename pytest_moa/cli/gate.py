@@ -55,7 +55,7 @@ def gate(
         project = options.opened(directory, config, target, fetch=fetch)
         wanted = options.agent_id(project, agent, branch)
         result = gate_agent(
-            project, wanted, GateOptions(threshold=threshold, python=python, head=head, progress=tell)
+            project, wanted, GateOptions(threshold=threshold, python=python, head=head, tell=tell)
         )
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))
     write_summary(summary, gate_summary(result))

@@ -64,7 +64,7 @@ def integrate(
         if staged is not None and commit is not None:
             result = land_staged(project, wanted[0], staged, commit)
         else:
-            chosen = IntegrateOptions(threshold=threshold, python=python, stage=stage, progress=tell)
+            chosen = IntegrateOptions(threshold=threshold, python=python, stage=stage, tell=tell)
             result = integrate_agents(project, wanted, chosen)
     if as_json:
         say(dumps(integration_json(result)))

@@ -15,7 +15,7 @@ from pytest_moa.services.project import OpenOptions, Project, agent_here, open_p
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class Percentage(click.ParamType):
+class Percentage(click.ParamType[Decimal]):
     """A percentage as an exact Decimal from 0 to 100."""
 
     name = "percent"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import click
 
 from pytest_moa.errors import RefusedError
 from pytest_moa.render.terminal import safe
+from pytest_moa.services.telling import Telling
 
 
 def say(line: str) -> None:
@@ -27,26 +28,24 @@ def say_error(line: str) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Tells what is being done: a spinner on a terminal, plain lines (each once) elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-        from rich.text import Text  # noqa: PLC0415
-
-        console = Console(stderr=True)
-        with console.status(Text("…")) as status:
-            yield lambda text: status.update(Text(safe(text)))
+def progress() -> Iterator[Telling]:
+    """Tells what is being done: a spinner on a terminal, a plain line for each step elsewhere."""
+    if not sys.stderr.isatty():
+        yield Telling(step=lambda text: say_error(f"… {safe(text)}"))
         return
-    last: list[str] = []
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.text import Text  # noqa: PLC0415
 
-    def plainly(text: str) -> None:
-        # A count that moves (`12 of 50 tests`) is for terminals; a log gets each step once.
-        step = "".join(c for c in text if not c.isdigit())
-        if step not in last:
-            last.append(step)
-            say_error(f"… {safe(text)}")
+    console = Console(stderr=True)
+    step = ""
+    with console.status(Text("…")) as status:
 
-    yield plainly
+        def stepping(text: str) -> None:
+            nonlocal step
+            step = safe(text)
+            status.update(Text(step))
+
+        yield Telling(step=stepping, tick=lambda text: status.update(Text(f"{step}: {safe(text)}")))
 
 
 def write_summary(path: Path | None, text: str) -> None:

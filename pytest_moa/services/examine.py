@@ -19,6 +19,7 @@ from pytest_moa.rules.gate import Doubt, Judgement, counts, judge
 from pytest_moa.rules.selection import missing_tests, suite_arguments, tests_of
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.project import Project
+from pytest_moa.services.telling import Telling
 from pytest_moa.testing.made_environment import discard, verify
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import analyse, run_child
@@ -29,7 +30,6 @@ from pytest_moa.testing.settings import (
     read_pytest_settings,
 )
 
-Progress = Callable[[str], None]
 _SETTINGS_CAP = 4 << 20
 _SOURCE_CAP = 16 << 20
 
@@ -41,7 +41,7 @@ class ExamineOptions:
     threshold: Decimal
     python: str | None = None
     slot: int = 0
-    progress: Progress = field(default=lambda _: None)
+    tell: Telling = field(default_factory=Telling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def examine(
         environ=project.environ,
         branch_coverage=subject.coverage.branch,
     )
-    evidence = run_child(request, progress=options.progress)
+    evidence = run_child(request, progress=options.tell.tick)
     return _judged(quarantine, subject, Run(interpreter, request, evidence), options.threshold)
 
 

@@ -13,9 +13,10 @@ from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import failures
 from pytest_moa.rules.threshold import raised
-from pytest_moa.services.examine import Examination, ExamineOptions, Progress, examine, subject_of
+from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
 from pytest_moa.services.landings import place_of_head
 from pytest_moa.services.project import Project
+from pytest_moa.services.telling import Telling
 from pytest_moa.services.verdicts import remember
 
 
@@ -26,7 +27,7 @@ class GateOptions:
     threshold: Decimal | None = None
     python: str | None = None
     head: str | None = None
-    progress: Progress = field(default=lambda _: None)
+    tell: Telling = field(default_factory=Telling)
 
 
 def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
@@ -43,7 +44,7 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     if (nothing := _nothing_to_judge(project, branch)) is not None:
         return replace(blank, verdict="undetermined", reason=nothing, seconds=time.monotonic() - started)
     with Quarantine.open(project.repo) as quarantine:
-        result = _in_quarantine(project, quarantine, agent, branch, options, blank)
+        result = _in_quarantine(project, quarantine, branch, options, blank)
     result = _untouched(result, git.differences(before, git.fingerprint(project.repo)))
     notes = (*project.notes, *(f"Removed what a dead run had left: {name}" for name in swept), *result.notes)
     result = replace(result, notes=notes, seconds=time.monotonic() - started)
@@ -89,33 +90,21 @@ def _nothing_to_judge(project: Project, branch: BranchRef) -> str | None:
 
 
 def _in_quarantine(
-    project: Project,
-    quarantine: Quarantine,
-    agent: Agent,
-    branch: BranchRef,
-    options: GateOptions,
-    blank: GateResult,
+    project: Project, quarantine: Quarantine, branch: BranchRef, options: GateOptions, blank: GateResult
 ) -> GateResult:
-    options.progress(f"Merging {branch.name} with {project.target.name}")
+    options.tell.step(f"Merging {branch.name} with {project.target.name}")
+    target = project.target
     try:
         candidate = quarantine.candidate(
-            project.target.head,
-            branch.head,
-            agent=agent.id,
-            branch=branch.name,
-            into=project.target.name,
+            target.head, branch.head, agent=blank.agent, branch=branch.name, into=target.name
         )
     except ConflictError as error:
         return _conflicted(project, blank, error)
     threshold, notes = threshold_of(project, options.threshold)
-    subject = subject_of(project, quarantine, agent.id, project.target.head, candidate)
-    examination = examine(
-        project,
-        quarantine,
-        subject,
-        ExamineOptions(threshold=threshold, python=options.python, progress=options.progress),
-        suite=False,
-    )
+    subject = subject_of(project, quarantine, blank.agent, target.head, candidate)
+    options.tell.step(f"Running the tests of agent {blank.agent} on the merge")
+    examine_options = ExamineOptions(threshold=threshold, python=options.python, tell=options.tell)
+    examination = examine(project, quarantine, subject, examine_options, suite=False)
     return _result(blank, candidate, examination, notes)
 
 

@@ -12,19 +12,21 @@ from pathlib import Path
 from pytest_moa.errors import ConflictError, RaceError, RefusedError, RepositoryError, UndeterminedError
 from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
+from pytest_moa.git.checkouts import checkouts, require_clean
 from pytest_moa.git.history import paths_of_merge
-from pytest_moa.git.landing import land_local, land_remote, require_landable, verify
+from pytest_moa.git.landing import land_local, land_remote, verify
 from pytest_moa.git.quarantine import Quarantine, sweep
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import Event, IntegrationResult, Landed, Rejected, RejectionClass
 from pytest_moa.render.json_contract import counts_json, coverage_json
 from pytest_moa.rules.gate import failures
-from pytest_moa.services.examine import Examination, ExamineOptions, Progress, examine, subject_of
+from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
 from pytest_moa.services.gate import threshold_of
 from pytest_moa.services.landings import history, place_of_head
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
+from pytest_moa.services.telling import Telling
 
 ATTEMPTS = 3
 """How often a candidate is rebuilt and tested again because the target moved, before the race is given up."""
@@ -37,7 +39,7 @@ class IntegrateOptions:
     threshold: Decimal | None = None
     python: str | None = None
     stage: Path | None = None
-    progress: Progress = field(default=lambda _: None)
+    tell: Telling = field(default_factory=Telling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ def _with_retries(project: Project, wanted: str, options: IntegrateOptions) -> t
                     reason=lost.error.reason or lost.error.message,
                     remedy="Nothing was changed; run the same command again when it is quieter.",
                 ) from lost.error
-            options.progress(f"{project.target.name} moved meanwhile; building the candidate again")
+            options.tell.step(f"{project.target.name} moved meanwhile; building the candidate again")
             project = reread(project)
             continue
         return replace(attempt, runs=attempt.runs + runs), project
@@ -173,44 +175,56 @@ def _attempt(project: Project, agent: Agent, branch: BranchRef, options: Integra
         return _Attempt(already=landed)
     if (held := _held(project, agent, branch, place)) is not None:
         return _Attempt(rejected=held)
-    if options.stage is None:
-        require_landable(project.repo, project.target.name, remote=project.remote)
     before = git.fingerprint(project.repo)
     with Quarantine.open(project.repo) as quarantine:
-        options.progress(f"Merging {branch.name} with {project.target.name}")
+        options.tell.step(f"Merging {branch.name} with {project.target.name}")
         try:
             candidate = _candidate(project, quarantine, agent, branch)
         except ConflictError as error:
             return _rejection(project, _conflict(project, agent, branch, error))
+        _require_landable(project, quarantine, candidate)
         examination = _examined(project, quarantine, agent, candidate, options)
-        runs = int(examination.ran)
-        if differences := git.differences(before, git.fingerprint(project.repo)):
-            return _rejection(project, _touched(agent, branch, examination, differences), runs=runs)
-        if examination.judgement.verdict != "passed":
-            return _rejection(project, _failed(agent, branch, examination), runs=runs)
-        landed = Landed(
-            agent=agent.id,
-            name=agent.name,
-            head=branch.head,
-            commit=candidate,
-            tests=examination.tests,
-            coverage=examination.figure,
+        differences = git.differences(before, git.fingerprint(project.repo))
+        rejected = _not_passed(agent, branch, examination, differences)
+        if rejected is not None:
+            return _rejection(project, rejected, runs=int(examination.ran))
+        return _passed(project, quarantine, _Tested(agent, branch, candidate, examination), options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """A candidate that passed, not yet landed."""
+
+    agent: Agent
+    branch: BranchRef
+    candidate: ObjectId
+    examination: Examination
+
+    @property
+    def landed(self) -> Landed:
+        return Landed(
+            agent=self.agent.id,
+            name=self.agent.name,
+            head=self.branch.head,
+            commit=self.candidate,
+            tests=self.examination.tests,
+            coverage=self.examination.figure,
         )
-        if options.stage is not None:
-            write_staged(options.stage, landed, base=project.target.head, branch=branch.name)
-            return _Attempt(runs=runs, staged=landed, notes=examination.notes)
-        return _landing(project, quarantine, branch, landed, examination, options)
 
 
-def _landing(
-    project: Project,
-    quarantine: Quarantine,
-    branch: BranchRef,
-    landed: Landed,
-    examination: Examination,
-    options: IntegrateOptions,
-) -> _Attempt:
-    runs = int(examination.ran)
+def _not_passed(
+    agent: Agent, branch: BranchRef, examination: Examination, differences: tuple[str, ...]
+) -> Rejected | None:
+    if differences:
+        return _touched(agent, branch, examination, differences)
+    return None if examination.judgement.verdict == "passed" else _failed(agent, branch, examination)
+
+
+def _passed(project: Project, quarantine: Quarantine, tested: _Tested, options: IntegrateOptions) -> _Attempt:
+    branch, landed, runs = tested.branch, tested.landed, int(tested.examination.ran)
+    if options.stage is not None:
+        write_staged(options.stage, landed, base=project.target.head, branch=branch.name)
+        return _Attempt(runs=runs, staged=landed, notes=tested.examination.notes)
     if _head_moved(project, branch):
         moved = Rejected(
             agent=landed.agent,
@@ -221,13 +235,20 @@ def _landing(
             remedy=f"Nobody is to blame: `moa integrate {landed.agent}` takes its new head.",
         )
         return _rejection(project, moved, runs=runs)
-    options.progress(f"Landing {landed.commit[:10]} on {project.target.name}")
+    options.tell.step(f"Landing {landed.commit[:10]} on {project.target.name}")
     try:
         notes = _land(project, quarantine, landed.commit)
     except RaceError as error:
         raise _LostAttempt(error, runs) from error
     notes += _record(project, [_landed_event(project, landed, branch, project.target.head)])
-    return _Attempt(runs=runs, landed=landed, notes=(*examination.notes, *notes))
+    return _Attempt(runs=runs, landed=landed, notes=(*tested.examination.notes, *notes))
+
+
+def _require_landable(project: Project, quarantine: Quarantine, candidate: ObjectId) -> None:
+    """A dirty checkout of the target is refused before the tests are paid for. Raises RefusedError."""
+    if project.where == "local":
+        for tree in checkouts(project.repo, project.target.name):
+            require_clean(tree, quarantine.repository, project.target.head, candidate, project.target.name)
 
 
 def _candidate(project: Project, quarantine: Quarantine, agent: Agent, branch: BranchRef) -> ObjectId:
@@ -241,8 +262,8 @@ def _examined(
 ) -> Examination:
     threshold, notes = threshold_of(project, options.threshold)
     subject = subject_of(project, quarantine, agent.id, project.target.head, candidate)
-    options.progress("Running the integration suite on the candidate")
-    examine_options = ExamineOptions(threshold=threshold, python=options.python, progress=options.progress)
+    options.tell.step("Running the integration suite on the candidate")
+    examine_options = ExamineOptions(threshold=threshold, python=options.python, tell=options.tell)
     examination = examine(project, quarantine, subject, examine_options, suite=True)
     return replace(examination, notes=(*notes, *examination.notes))
 

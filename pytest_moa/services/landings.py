@@ -25,7 +25,7 @@ def place_of_head(
     """Where a head stands, and the commit that landed it (None where no trailer tells)."""
     merged = landing_of(head, history(project) if known is None else known)
     target = project.target.head
-    reachable = merged is not None or git.is_ancestor(project.repo.git, head, target)
+    reachable = merged is not None or git.is_ancestor(project.repo, head, target)
     had_commits = reachable and merged is None and not on_first_parent_line(project.repo, head, target)
     return place_of(
         head=head, target=target, merged=merged, reachable=reachable, had_commits=had_commits

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pytest_moa.errors import MoaError
 from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
-from pytest_moa.git.landing import follow
 from pytest_moa.model.results import Event
 from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER
 from pytest_moa.services.landings import history
@@ -19,18 +18,20 @@ RECENT = 50
 
 
 def recover(project: Project) -> list[str]:
-    """Completes the checked-out target and the ledger after a death. Returns what was done, as sentences."""
-    notes = list(follow(project.repo, project.target.name)) if project.where == "local" else []
-    return [*notes, *_missing_events(project)]
+    """Writes the landings that the ledger lacks. Returns what was done, as sentences.
 
-
-def _missing_events(project: Project) -> list[str]:
+    A checked-out target that a dead landing left behind is brought along by `git.quarantine.sweep`.
+    """
     merged = [
         m for m in history(project)[:RECENT] if HEAD_TRAILER in m.trailers and AGENT_TRAILER in m.trailers
     ]
     if not merged:
         return []
-    told = {event.data.get("commit") for event in ledger.read(project.repo) if event.kind == "landed"}
+    told = {
+        event.data.get("commit")
+        for event in ledger.read(project.repo, remote=project.remote)
+        if event.kind == "landed"
+    }
     events = [
         Event(
             kind="landed",
