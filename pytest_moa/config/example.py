@@ -7,7 +7,7 @@ from dataclasses import fields
 from textwrap import wrap
 from typing import Any
 
-from pytest_moa.config.shape import Key, Listing, Pairs, Table, policy_shape
+from pytest_moa.config.shape import Choice, Key, Listing, Pairs, Table, policy_shape
 from pytest_moa.config.written import quoted, written
 from pytest_moa.model.policy import GitKeys, RegistryEntry
 
@@ -51,7 +51,7 @@ def _block(key: Key, said: dict[str, Any]) -> Iterator[str]:
 def _keys(table: Table, path: str, indent: str, said: dict[str, Any]) -> Iterator[str]:
     for key in table.keys:
         place = f"{path}.{key.name}"
-        yield from _comment(key.told, indent)
+        yield from _comment(_explained(key), indent)
         if place in said:
             yield from _said(key.name, said[place], indent)
         elif isinstance(key.kind, Table):
@@ -75,13 +75,24 @@ def _listing(key: Key, indent: str) -> Iterator[str]:
     """A list of tables shows one entry with all its keys, any other its example."""
     if isinstance(key.kind, Listing) and isinstance(key.kind.item, Table):
         yield f"{indent}#{key.name}:"
+        yield from (f"{indent}#  - id: {quoted(other)}" for other in _referred(key.kind.item))
         for place, part in enumerate(key.kind.item.keys):
             lead = "- " if place == 0 else "  "
             value = part.example if part.example is not None else part.default
             text = quoted(value) if part.name == "id" else written(value)
-            yield f"{indent}#  {lead}{part.name}: {text}  # {part.told}"
+            yield f"{indent}#  {lead}{part.name}: {text}  # {_explained(part)}"
     else:
         yield f"{indent}#{key.name}: {written(key.default or key.example)}"
+
+
+def _referred(entry: Table) -> Sequence[str]:
+    """The agents that the shown entry depends on: it loads as it stands only where they are registered, too."""
+    return next((key.example for key in entry.keys if key.name == "depends_on"), ())
+
+
+def _explained(key: Key) -> str:
+    choices = f" One of {', '.join(key.kind.words)}." if isinstance(key.kind, Choice) else ""
+    return key.told + choices
 
 
 def _entry(entry: RegistryEntry) -> Iterator[str]:

@@ -75,12 +75,11 @@ def _schema(kind: Kind) -> Schema:  # noqa: C901, PLR0911 - one case a kind
 
 
 def _text(kind: Text) -> Schema:
-    types = ["string"]
-    if kind.loose:
-        types += ["number"] if re.fullmatch(kind.pattern, "3") else []
-        types += ["boolean"] if re.fullmatch(kind.pattern, "true") else []
     pattern = r"\S" if kind.pattern == ANY_TEXT else _whole(kind.pattern)
-    return {"type": types[0] if len(types) == 1 else types, "pattern": pattern}
+    if not kind.loose:
+        return {"type": "string", "pattern": pattern}
+    loose: Schema = {"type": ["string", "number", "boolean"], "pattern": pattern}
+    return loose if re.fullmatch(kind.pattern, "-3") else {**loose, "minimum": 0}
 
 
 def _whole(pattern: str) -> str:

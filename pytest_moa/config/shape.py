@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -16,7 +17,7 @@ LARGEST = 2**31 - 1
 """Greater numbers overflow in timers and calendars further down."""
 
 ANY_TEXT = r"[\s\S]*\S[\s\S]*"
-RULE_KEY = "a text that is not blank"
+NOT_BLANK = "a text that is not blank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Text:
     """A text that `pattern` matches as a whole. `loose`: a bare `03`, `3.10` or `true` is the text as written."""
 
     pattern: str = ANY_TEXT
-    allowed: str = RULE_KEY
+    allowed: str = NOT_BLANK
     loose: bool = True
 
 
@@ -144,13 +145,18 @@ def _kind(hint: Any, bounds: Mapping[str, Any], *, loose: bool) -> Kind:
     if hint is date:
         return Day()
     if hint is str:
-        pattern = bounds.get("pattern", ANY_TEXT)
-        return Text(pattern, bounds.get("allowed", RULE_KEY), loose or pattern == ID_PATTERN)
+        return _text(bounds, loose=loose)
     if hint is int:
         return Whole(bounds.get("minimum", -LARGEST), bounds.get("maximum", LARGEST))
     if hint is Decimal:
         return Number(Decimal(bounds["minimum"]), Decimal(bounds["maximum"]))
     return _compound(hint, bounds)
+
+
+def _text(bounds: Mapping[str, Any], *, loose: bool) -> Text:
+    pattern = bounds.get("pattern", ANY_TEXT)
+    numeric = re.fullmatch(pattern, "3") is not None
+    return Text(pattern, bounds.get("allowed", NOT_BLANK), numeric and (loose or pattern == ID_PATTERN))
 
 
 def _compound(hint: Any, bounds: Mapping[str, Any]) -> Kind:
