@@ -7,4 +7,4 @@ from decimal import Decimal
 
 def raised(policy: Decimal, *words: Decimal | None) -> Decimal:
     """The greatest of the policy's figure and what was asked for besides; None asks for nothing."""
-    return max(policy, *(word for word in words if word is not None), policy)
+    return max([policy, *(word for word in words if word is not None)])
