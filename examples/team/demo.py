@@ -73,7 +73,11 @@ GATES = (
     moa("gate", "01", about="Each agent says that it is done. The gate looks for itself."),
     moa("gate", "02"),
     moa(
-        "gate", "03", about="All green, but half of it was never called.", exits=1, says=["90", r"search\.py"]
+        "gate",
+        "03",
+        about="All green, but the command itself was never called.",
+        exits=1,
+        says=["90", r"search\.py"],
     ),
     moa("gate", "04", about="'Leap days are taken care of', it says.", exits=1, says=[LEAP_DAY]),
     moa("gate", "05"),
@@ -82,7 +86,13 @@ GATES = (
 LANDINGS = (
     moa("integrate", "01", about="What passes is merged, the merge is tested, and what was tested lands."),
     moa("integrate", "02"),
-    moa("integrate", "03", about="Refused for its coverage.", exits=1, says=["90"]),
+    moa(
+        "integrate",
+        "03",
+        about="Green in the whole suite, too; still refused for its coverage.",
+        exits=1,
+        says=["90"],
+    ),
     moa("integrate", "04", about="Refused for its red test.", exits=1, says=[LEAP_DAY]),
     moa(
         "integrate",
@@ -229,9 +239,12 @@ Try next:
   export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"
   cd {shlex.quote(str(repository))}
   moa gate 03                                      # what is not tested, line by line
-  git switch agent-03-search && pytest --moa-agent 03   # the same at the agent's own desk
-  git show develop                                 # a merge commit says what was tested
-  moa integrate 05 --json                          # for scripts
+  git switch agent-03-search
+  pytest --moa-agent 03                            # the same at the agent's own desk
+  git switch develop
+  moa integrate 05 --json                          # the same, for scripts
+  git log -3 --first-parent develop                # each merge names the head that was tested
+  git log --stat -1 moa/ledger                     # what moa wrote down
 
 Remove it all:
   rm -rf {shlex.quote(str(folder))}""")
