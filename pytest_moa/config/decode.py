@@ -145,8 +145,8 @@ class _Decoder:
         return _BAD if _BAD in made else tuple(made)
 
     def _number(self, kind: Number, value: Any, path: str) -> Any:
-        figure = number(value)
-        if figure is None or not kind.minimum <= figure <= kind.maximum:
+        figure = _figure(kind, value)
+        if figure is None:
             return self._refuse(kind, value, path)
         exponent = figure.as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -MOST_PLACES:
@@ -154,8 +154,7 @@ class _Decoder:
         return figure + 0  # -0 becomes 0, 1E+2 becomes 100
 
     def _refuse(self, kind: Kind, value: Any, path: str) -> Any:
-        no_text = isinstance(kind, Text) and not _says_text(kind, value)
-        allowed = "a text" if no_text else words(kind)
+        allowed = "a text" if _needs_quotes(kind, value) else words(kind)
         return self._note(f"{path}: {shown(value)} is not {allowed}{_remedy(kind, value, path)}")
 
     def _note(self, problem: str) -> Any:
@@ -215,13 +214,29 @@ def _remedy(kind: Kind, value: Any, path: str) -> str:
             return f" (write `{name}: [{_as_arguments(value)}]`)"
         case Command() if isinstance(value, str):
             return f" (write `{_as_arguments(value)}`)"
-        case Number() if (
-            isinstance(value, str) and number(Plain(value.removesuffix("%").strip())) is not None
-        ):
-            return f" (write `{value.removesuffix('%').strip()}`)"
-        case Text() if isinstance(value, bool | int | Decimal | date | Plain) and not _says_text(kind, value):
+        case Number() | Whole() if isinstance(value, str) and _fits(kind, _bare(value)):
+            return f" (write `{_bare(value)}`)"
+        case Text() if _needs_quotes(kind, value):
             return f' (put it in quotes: `"{shown(value)}"`)'
     return ""
+
+
+def _bare(text: str) -> Plain:
+    return Plain(text.removesuffix("%").strip())
+
+
+def _fits(kind: Number | Whole, value: Plain) -> bool:
+    return _leaf(kind, value) is not _BAD if isinstance(kind, Whole) else _figure(kind, value) is not None
+
+
+def _figure(kind: Number, value: Any) -> Decimal | None:
+    figure = number(value)
+    return figure if figure is not None and kind.minimum <= figure <= kind.maximum else None
+
+
+def _needs_quotes(kind: Kind, value: Any) -> bool:
+    scalar = value is not None and not isinstance(value, list | dict)
+    return scalar and isinstance(kind, Text) and not _says_text(kind, value)
 
 
 def _as_arguments(value: str | list[str]) -> str:

@@ -20,6 +20,7 @@ _MANY_PARTS = re.compile(
     r"""(?:^|[{,])[ \t\[]*+(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""",
     re.MULTILINE,
 )
+_REFUSED = object()  # stands where a value was, so that one mistake is told once
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -117,7 +118,7 @@ def _yaml_document(text: str) -> Document:
         return Document(None)
     plain = _PlainData()
     data = plain.value(root, depth=0)
-    return Document(data, tuple(plain.problems))
+    return Document(None if data is _REFUSED else data, tuple(plain.problems))
 
 
 def _marked(error: Any) -> str:
@@ -166,17 +167,18 @@ class _PlainData:
         kind = node.id
         if node.tag != f"tag:yaml.org,2002:{_TAGS[kind]}":
             self._say(node, f"the tag {node.tag!a} is not read (write the value without it)")
-            return None
+            return _REFUSED
         if kind == "scalar":
             return self._scalar(node)
         if kind == "sequence":
-            return [self.value(item, depth + 1) for item in node.value]
+            items = [self.value(item, depth + 1) for item in node.value]
+            return [item for item in items if item is not _REFUSED]
         return self._mapping(node, depth)
 
-    def _scalar(self, node: Any) -> str | None:
+    def _scalar(self, node: Any) -> Any:
         if _UNPRINTABLE.search(node.value):
             self._say(node, f"{node.value[:60]!a} has a control character")
-            return None
+            return _REFUSED
         if node.style is not None:
             return str(node.value)
         return None if node.value in _NOTHING else Plain(node.value)
@@ -198,7 +200,7 @@ class _PlainData:
             else:
                 lines[key.value] = key.start_mark.line + 1
                 found[key.value] = self.value(value, depth + 1)
-        return found
+        return {name: value for name, value in found.items() if value is not _REFUSED}
 
     def _say(self, node: Any, problem: str) -> None:
         self.problems.append(f"line {node.start_mark.line + 1}: {problem}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -31,7 +31,7 @@ def shown(value: Any) -> str:  # noqa: PLR0911 - one case a type
             return str(value) if value.bit_length() < LONGEST else "a very long number"
         case Decimal():
             return _short(str(value))
-        case date():
+        case date() | time():
             return value.isoformat()
         case dict():
             return "a mapping"

@@ -148,10 +148,7 @@ def unreadable(root: Path, kind: str) -> Path:
 def test_a_named_file_that_cannot_be_had_is_an_error(tmp_path: Path, kind: str, reason: str, by: str) -> None:
     path = unreadable(tmp_path, kind)
     with pytest.raises(ConfigError) as caught:
-        if by == "call":
-            load_from_disk(tmp_path, file=path, environ={})
-        else:
-            load_from_disk(tmp_path, environ={"MOA_CONFIG": str(path)})
+        load_from_disk(tmp_path, file=path if by == "call" else None, environ={"MOA_CONFIG": str(path)})
     assert str(path) in caught.value.message
     assert reason in caught.value.reason
     assert caught.value.remedy
@@ -218,8 +215,8 @@ def test_a_flood_of_problems_is_kept_whole_and_told_in_part(tmp_path: Path) -> N
 
 
 def test_a_pyproject_that_is_no_toml_is_no_reason_for_defaults(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"is not TOML: .*line 1, column 5"):
-        load_from_disk(write(tmp_path, toml="[tool"), environ={})
+    with pytest.raises(ConfigError, match=r"is not TOML: .*line 1, column 6"):
+        load_from_disk(write(tmp_path, toml="[tool\n"), environ={})
 
 
 def test_the_exact_percentage_stays(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_tables_are_the_made_ones() -> None:
 
 def test_renewing_keeps_what_stands_around_the_tables(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(re.sub(r"\| `agents\.timeout`.*\n", "", TEXT), encoding="utf-8")
+    page.write_text(re.sub(r"^\| `agents\.timeout`.*\n", "", TEXT, flags=re.MULTILINE), encoding="utf-8")
     assert page.read_text(encoding="utf-8") != TEXT
     main([str(page)])
     assert page.read_text(encoding="utf-8") == TEXT
@@ -38,7 +38,8 @@ def test_every_variable_and_file_is_told() -> None:
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    every = re.findall(r"^```(\w*)\n(.*?)^```\n", TEXT, re.DOTALL | re.MULTILINE)
+    return [text for name, text in every if name == language]
 
 
 def test_the_example_loads() -> None:

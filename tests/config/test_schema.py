@@ -159,17 +159,18 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz09 ._-/{}@:*"
+
+
 def documents(kind: Kind) -> st.SearchStrategy[Any]:
     """Values that are mostly of the kind, and sometimes anything else."""
     return st.one_of(*[_likely(kind)] * 7, JUNK)
 
 
-def _likely(kind: Kind) -> st.SearchStrategy[Any]:
+def _likely(kind: Kind) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one case a kind
     match kind:
         case Text():
-            return st.one_of(
-                st.from_regex(kind.pattern, fullmatch=True, alphabet="aZ09 ._-/{}@:dirst"), NUMBERS
-            )
+            return st.one_of(st.from_regex(kind.pattern, fullmatch=True, alphabet=LETTERS), NUMBERS)
         case Whole() | Number():
             return st.one_of(st.integers(-1, 101), NUMBERS)
         case Flag():
@@ -195,7 +196,7 @@ def _likely(kind: Kind) -> st.SearchStrategy[Any]:
             return st.fixed_dictionaries(needed, optional=known)
 
 
-PARTS = [key for key in policy_shape().keys]
+PARTS = list(policy_shape().keys)
 
 
 @pytest.mark.parametrize("key", PARTS, ids=[key.name for key in PARTS])
@@ -204,7 +205,7 @@ def test_schema_and_decoder_agree(key: Any) -> None:
 
     @given(documents(key.kind))
     @settings(
-        max_examples=120,
+        max_examples=60,
         deadline=None,
         database=None,
         derandomize=True,
