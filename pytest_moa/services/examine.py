@@ -24,14 +24,12 @@ from pytest_moa.testing.made_environment import discard, verify
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import analyse, run_child
 from pytest_moa.testing.settings import (
+    SETTINGS_FILES,
     CoverageSettings,
     PytestSettings,
     read_coverage_settings,
     read_pytest_settings,
 )
-
-_SETTINGS_CAP = 4 << 20
-_SOURCE_CAP = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +82,10 @@ def subject_of(
     prefix = "" if folder in {"", "."} else folder + "/"
     repo = quarantine.repository
 
+    settings = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
+
     def of_target(path: str) -> bytes | None:
-        return git.read_blob(repo, base, prefix + path, limit=_SETTINGS_CAP)
+        return settings.get(prefix + path)
 
     tree = frozenset(git.tree_paths(repo, candidate))
     pytest_settings, coverage_settings = read_pytest_settings(of_target), read_coverage_settings(of_target)
@@ -99,10 +99,14 @@ def subject_of(
         include=coverage_settings.include,
         omit=coverage_settings.omit,
     )
-    added = {
-        path: rules.statement_lines(_text(repo, candidate, path), lines)
+    changed = {
+        path: lines
         for path, lines in git.added_lines(repo, base, candidate).items()
         if lines and rules.is_source(path, source)
+    }
+    texts = git.read_blobs(repo, candidate, list(changed))
+    added = {
+        path: rules.statement_lines(_text(texts.get(path, b"")), lines) for path, lines in changed.items()
     }
     own = rules.own_code(added=added, registered=policy.entry(agent).source, tree=tree, rules=source)
     return Subject(
@@ -255,8 +259,7 @@ def _prefix(project: Project) -> str:
     return "" if folder in {"", "."} else folder + "/"
 
 
-def _text(repo: git.Repository, commit: ObjectId, path: str) -> str:
-    data = git.read_blob(repo, commit, path, limit=_SOURCE_CAP) or b""
+def _text(data: bytes) -> str:
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
     return ""

@@ -17,7 +17,6 @@ from pytest_moa.model.policy import LoadedPolicy, Policy
 from pytest_moa.rules.agents import agent_of_branch, discover
 
 Where = Literal["local", "remote"]
-_CONFIG_CAP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,11 +193,8 @@ def _either(repo: Repository, name: str, remote: str) -> ObjectId | None:
 
 
 def _from_commit(repo: Repository, commit: ObjectId, name: str, options: OpenOptions) -> LoadedPolicy:
-    return config.load_from_reader(
-        lambda path: git.read_blob(repo, commit, path, limit=_CONFIG_CAP),
-        origin=name,
-        environ=options.environ,
-    )
+    files = git.read_blobs(repo, commit, config.config_files())
+    return config.load_from_reader(files.get, origin=name, environ=options.environ)
 
 
 def _target(repo: Repository, first: LoadedPolicy, options: OpenOptions) -> tuple[Where, BranchRef]:

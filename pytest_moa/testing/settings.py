@@ -173,6 +173,9 @@ _PYTEST_FILES: tuple[tuple[str, Callable[[str], dict[str, Any] | None]], ...] = 
     ("setup.cfg", _setup_cfg),
 )
 
+SETTINGS_FILES = tuple(dict.fromkeys((*COVERAGE_FILES, *(name for name, _ in _PYTEST_FILES))))
+"""All files that either reader may ask for, so that a caller can fetch them at once."""
+
 
 def _pytest_settings(origin: str, found: dict[str, Any]) -> PytestSettings:
     default = PytestSettings()

@@ -1,0 +1,101 @@
+"""A small project with agents, for tests that run the whole of moa; and moa itself, run as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.repos import Line, Repo
+
+CORE = "def double(x):\n    return 2 * x\n"
+TEST_CORE = "from calc.core import double\n\n\ndef test_double():\n    assert double(2) == 4\n"
+PROJECT = {
+    "pyproject.toml": '[project]\nname = "calc"\nversion = "1"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
+    "src/calc/__init__.py": "",
+    "src/calc/core.py": CORE,
+    "tests/test_core.py": TEST_CORE,
+    ".gitignore": "__pycache__/\n.pytest_cache/\n",
+}
+
+
+def module(name: str) -> str:
+    return f"def {name}(x):\n    if x < 0:\n        return 0\n    return x + 1\n"
+
+
+def whole_test(name: str) -> str:
+    return f"from calc.{name} import {name}\n\n\ndef test_{name}():\n    assert {name}(1) == 2\n    assert {name}(-1) == 0\n"
+
+
+def half_test(name: str) -> str:
+    return f"from calc.{name} import {name}\n\n\ndef test_{name}():\n    assert {name}(1) == 2\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call of `moa` gave. `data` is standard output as JSON."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+class Team:
+    """A repository with a target and agents; `moa(...)` runs the real command in it."""
+
+    def __init__(self, repo: Repo) -> None:
+        self.repo = repo
+
+    @classmethod
+    def create(cls, path: Path, files: Mapping[str, str] | None = None) -> Team:
+        return cls(Repo.create(path, files={**PROJECT, **(files or {})}))
+
+    @property
+    def path(self) -> Path:
+        return self.repo.path
+
+    def agent(self, agent: str, name: str) -> Line:
+        return self.repo.agent(agent, slug=name)
+
+    def green(self, agent: str, name: str) -> Line:
+        """An agent whose module is whole and wholly tested."""
+        line = self.agent(agent, name)
+        line.writes(
+            {f"src/calc/{name}.py": module(name), f"tests/agent{agent}/test_{name}.py": whole_test(name)}
+        )
+        line.commits(f"Add {name}")
+        return line
+
+    def moa(self, *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "pytest_moa", *args],
+            cwd=cwd or self.path,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def starts(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """The same, left running."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "pytest_moa", *args],
+            cwd=self.path,
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def target(self) -> str:
+        return self.repo.head("refs/heads/develop")
