@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pytest_moa.config.shown import shown, under
 from pytest_moa.model.policy import Policy, RegistryEntry
+
+_MOST_TOLD = 20
 
 
 def contradictions(policy: Policy, data: Any) -> tuple[str, ...]:
@@ -39,42 +42,36 @@ def _twice(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator
 
 
 def _dependencies(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
-    known = {entry.id for entry in registry if entry.id}
+    ids = {entry.id for entry in registry if entry.id}
+    known = sorted(ids)
+    told = ", ".join(known[:_MOST_TOLD]) + (", …" if len(known) > _MOST_TOLD else "")
     for entry, place in zip(registry, places, strict=True):
         for number, other in enumerate(entry.depends_on):
             where = f"{place}.depends_on[{number}]"
             if other == entry.id:
                 yield f"{where}: {shown(other)} is the agent itself (leave it out)"
-            elif other not in known:
-                yield f"{where}: {shown(other)} is no id of the registry (add it there; known: {', '.join(sorted(known))})"
+            elif other not in ids:
+                yield f"{where}: {shown(other)} is no id of the registry (add it there; known: {told})"
     yield from _cycles(registry, dict(zip((entry.id for entry in registry), places, strict=True)))
 
 
 def _cycles(registry: Sequence[RegistryEntry], places: dict[str, str]) -> Iterator[str]:
-    """One problem a knot: what is left when all that depend on nothing left have been taken out."""
-    left = {e.id: {o for o in e.depends_on if o in places and o != e.id} for e in registry if e.id}
-    while free := [agent for agent, others in left.items() if not others & left.keys()]:
-        for agent in free:
-            del left[agent]
-    while left:
-        cycle = _one_cycle(left)
+    """A cycle, then another one among the agents that were not in it, until none is left."""
+    left = {e.id: [o for o in e.depends_on if o in places and o != e.id] for e in registry if e.id}
+    while cycle := _cycle(left):
         yield f"{places[cycle[0]]}.depends_on: {' -> '.join(cycle)} is a cycle (nobody could land first)"
-        knot = _reaching(left, set(cycle))
-        left = {agent: others for agent, others in left.items() if agent not in knot}
+        left = {a: [o for o in others if o not in cycle] for a, others in left.items() if a not in cycle}
 
 
-def _one_cycle(left: dict[str, set[str]]) -> list[str]:
-    walk = [next(iter(left))]
-    while (following := min(left[walk[-1]] & left.keys())) not in walk:
-        walk.append(following)
-    return [*walk[walk.index(following) :], following]
-
-
-def _reaching(left: dict[str, set[str]], found: set[str]) -> set[str]:
-    """The agents whose dependencies lead into `found`."""
-    while more := {agent for agent, others in left.items() if agent not in found and others & found}:
-        found |= more
-    return found
+def _cycle(left: dict[str, list[str]]) -> list[str]:
+    """Agents, each of which depends on the next, from the one that is registered first back to it."""
+    try:
+        TopologicalSorter(left).prepare()
+    except CycleError as error:
+        ring = error.args[1][:0:-1]  # graphlib names whom the next one depends on, and its start twice
+        first = ring.index(next(agent for agent in left if agent in ring))
+        return [*ring[first:], *ring[:first], ring[first]]
+    return []
 
 
 def _weeks(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:

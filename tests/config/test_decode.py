@@ -276,6 +276,7 @@ def test_a_branch_pattern_has_exactly_one_id(pattern: str) -> None:
         ({"a": "b", "b": "c", "c": "a"}, ["a -> b -> c -> a"]),
         ({"a": "b", "b": "c", "c": "b"}, ["b -> c -> b"]),
         ({"a": "b", "b": "a", "c": "d", "d": "c", "e": "ac"}, ["a -> b -> a", "c -> d -> c"]),
+        ({"a": "bc", "b": "ad", "c": "", "d": "e", "e": "d"}, ["a -> b -> a", "d -> e -> d"]),
         ({"a": "bc", "b": "d", "c": "d", "d": ""}, []),
     ],
 )
