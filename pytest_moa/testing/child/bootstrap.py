@@ -24,9 +24,7 @@ def main() -> int:
     os.makedirs(library, exist_ok=True)
     shutil.copyfile(os.path.join(here, "recorder.py"), os.path.join(library, RECORDER + ".py"))
     sys.path.insert(0, library)
-    # The tools' own bytecode may be read, for speed, and nothing is written beside it. Before the first conftest the
-    # recorder turns to a cache of this run's own; descendants have it from their start.
-    order["write_bytecode"] = not sys.dont_write_bytecode
+    # Bytecode: ours to read where the tools lie, never written by this process; descendants keep theirs in the run.
     sys.dont_write_bytecode = True
     os.environ["PYTHONPYCACHEPREFIX"] = order["pycache"]
     recorder = importlib.import_module(RECORDER)
@@ -59,8 +57,9 @@ def run(order: dict[str, Any], recorder: Any, pytest: Any) -> int:
     record = recorder.Record(order["record"])
     record.begin()
     recorder.dump_stacks_on_signal(order["run_dir"])
-    tracer = recorder.start_coverage(order)
-    plugin = recorder.Recorder(order, record, tracer)
+    tracing = recorder.Tracing(order, "main")
+    recorder.read_sources_only(order["work"], tracing.start)
+    plugin = recorder.Recorder(order, record, tracing)
     arguments = [str(argument) for argument in order["arguments"]]
     sys.argv = ["pytest", *arguments]
     status = 3  # pytest's own word for an internal error
@@ -68,7 +67,7 @@ def run(order: dict[str, Any], recorder: Any, pytest: Any) -> int:
         status = int(pytest.main(arguments, plugins=[plugin]))
     finally:
         if record.mine():  # a process that a test forked may fall through to here
-            problems: list[str] = recorder.stop_coverage(tracer)
+            problems: list[str] = tracing.stop()
             record.end(status, problems)
     return status
 

@@ -5,12 +5,13 @@ PYTEST_DONT_REWRITE. Imported under another name (`_moa_recorder`) by the bootst
 
 from __future__ import annotations
 
+import importlib.machinery
 import json
 import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -67,39 +68,97 @@ def dump_stacks_on_signal(run_dir: str) -> None:
         faulthandler.register(signal.SIGUSR1, file=file, all_threads=True, chain=False)
 
 
-# --- coverage
+class SourceOnly(importlib.machinery.SourceFileLoader):
+    """Compiles what it loads: importlib neither reads nor writes bytecode where a source has no stats."""
+
+    before: Callable[[], None] = staticmethod(lambda: None)
+
+    def exec_module(self, module: Any) -> None:
+        self.before()
+        super().exec_module(module)
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError(path)
 
 
-def start_coverage(order: dict[str, Any], suffix: str = "main") -> Any:
-    """A started coverage object with the candidate's own settings, apart from what a judgement rests on; None without."""
-    if not order["source"]:
-        return None
-    import coverage
+def read_sources_only(work: str, before: Callable[[], None]) -> None:
+    """A stale or planted `.pyc` in the work tree is not read. (A fresh cache for everything costs a second a run.)
 
-    core = os.environ.get("COVERAGE_CORE")
-    if order["groups"]:
-        os.environ["COVERAGE_CORE"] = "ctrace"  # coverage's sysmon core cannot switch contexts
-    try:
-        tracer = coverage.Coverage(
-            data_file=order["data_file"],
-            data_suffix=suffix,
-            branch=order["branch"],
-            source=order["source"],
-            config_file=True,
-        )
-    finally:
-        restore("COVERAGE_CORE", core)
-    quiet: Any = tracer.get_option("run:disable_warnings") or []
-    for name, value in {
-        "run:relative_files": False,
-        "run:dynamic_context": None,
-        "run:context": None,
-        "run:source": order["source"],
-        "run:disable_warnings": [*quiet, *QUIET],
-    }.items():
-        tracer.set_option(name, value)
-    tracer.start()
-    return tracer
+    `before` is called before any module of the work tree runs.
+    """
+    SourceOnly.before = staticmethod(before)
+    inside = os.path.join(os.path.realpath(work), "")
+    hook = importlib.machinery.FileFinder.path_hook(
+        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+        (SourceOnly, importlib.machinery.SOURCE_SUFFIXES),
+        (importlib.machinery.SourcelessFileLoader, importlib.machinery.BYTECODE_SUFFIXES),
+    )
+
+    def for_work(path: str) -> Any:
+        place = os.path.join(os.path.realpath(path or os.getcwd()), "")
+        if not place.startswith(inside) or os.sep + "site-packages" + os.sep in place:
+            raise ImportError(path)
+        return hook(path)
+
+    sys.path_hooks.insert(0, for_work)
+    for path in [path for path in sys.path_importer_cache if os.path.realpath(path).startswith(inside[:-1])]:
+        del sys.path_importer_cache[path]
+
+
+class Tracing:
+    """Coverage of one process, with the candidate's own settings apart from what a judgement rests on.
+
+    Starts at the first module of the candidate or the first conftest, whichever comes first: tracing pytest's
+    plugins while they load costs more than everything else.
+    """
+
+    def __init__(self, order: dict[str, Any], suffix: str) -> None:
+        self.order = order
+        self.suffix = suffix
+        self.coverage: Any = None
+
+    def start(self) -> None:
+        if self.coverage is not None or not self.order["source"]:
+            return
+        import coverage
+
+        core = os.environ.get("COVERAGE_CORE")
+        if self.order["groups"]:
+            os.environ["COVERAGE_CORE"] = "ctrace"  # coverage's sysmon core cannot switch contexts
+        try:
+            self.coverage = coverage.Coverage(
+                data_file=self.order["data_file"],
+                data_suffix=self.suffix,
+                branch=self.order["branch"],
+                source=self.order["source"],
+                config_file=True,
+            )
+        finally:
+            restore("COVERAGE_CORE", core)
+        self.settle()
+        self.coverage.start()
+
+    def settle(self) -> None:
+        quiet: Any = self.coverage.get_option("run:disable_warnings") or []
+        for name, value in {
+            "run:relative_files": False,
+            "run:dynamic_context": None,
+            "run:context": None,
+            "run:source": self.order["source"],
+            "run:disable_warnings": [*quiet, *QUIET],
+        }.items():
+            self.coverage.set_option(name, value)
+
+    def stop(self) -> list[str]:
+        """Stops and saves. What goes wrong is told, since without data the judgement has nothing to rest on."""
+        if self.coverage is None:
+            return []
+        try:
+            self.coverage.stop()
+            self.coverage.save()
+        except Exception as error:  # noqa: BLE001 - told in the record, and the data are missing then
+            return ["coverage could not save its data: %s: %s" % (type(error).__name__, error)]  # noqa: UP031 - short
+        return []
 
 
 def restore(name: str, value: str | None) -> None:
@@ -109,28 +168,14 @@ def restore(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def stop_coverage(tracer: Any) -> list[str]:
-    """Stops and saves. What goes wrong is told, since without data the judgement has nothing to rest on."""
-    if tracer is None:
-        return []
-    try:
-        tracer.stop()
-        tracer.save()
-    except Exception as error:  # noqa: BLE001 - told in the record, and the data are missing then
-        return ["coverage could not save its data: %s: %s" % (type(error).__name__, error)]  # noqa: UP031 - short
-    return []
-
-
-# --- the plugin
-
-
 class Recorder:
     """Registered in the process that reports: alone, or xdist's controller."""
 
-    def __init__(self, order: dict[str, Any], record: Record, tracer: Any) -> None:
+    def __init__(self, order: dict[str, Any], record: Record, tracing: Tracing) -> None:
         self.order = order
         self.record = record
-        self.switch = Switch(order, tracer)
+        self.tracing = tracing
+        self.switch = Switch(order, tracing)
         self.open: dict[str, dict[str, Any]] = {}
         self.collected: dict[str, None] = {}
 
@@ -139,9 +184,7 @@ class Recorder:
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
         silence_pytest_cov(early_config)
         forget_folder(self.order)
-        # A stale or planted `.pyc` in the work tree is never read, nor one left there.
-        sys.pycache_prefix = self.order["pycache"]
-        sys.dont_write_bytecode = not self.order["write_bytecode"]
+        self.tracing.start()
         yield
 
     @pytest.hookimpl(tryfirst=True)
@@ -265,8 +308,8 @@ def message_of(report: Any) -> str:
 class Switch:
     """Tells coverage which group's test runs; switching costs time, so only when the label changes."""
 
-    def __init__(self, order: dict[str, Any], tracer: Any) -> None:
-        self.tracer = tracer if order["groups"] else None
+    def __init__(self, order: dict[str, Any], tracing: Tracing) -> None:
+        self.tracing = tracing if order["groups"] and order["source"] else None
         self.label = ""
         self.places: list[tuple[str, str]] = sorted(
             (
@@ -278,11 +321,11 @@ class Switch:
         )
 
     def to(self, item: Any) -> None:
-        if self.tracer is None:
+        if self.tracing is None:
             return
         label = self.label_of(os.path.realpath(str(getattr(item, "path", None) or item.fspath)))
         if label != self.label:
-            self.tracer.switch_context(label)
+            self.tracing.coverage.switch_context(label)
             self.label = label
 
     def label_of(self, path: str) -> str:
@@ -304,9 +347,6 @@ def foreign_modules(order: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-# --- xdist
-
-
 class Workers:
     """In xdist's controller: lets each worker load this file before any conftest, and takes in what they saw."""
 
@@ -316,8 +356,11 @@ class Workers:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Any) -> None:
         named = os.environ.get("PYTEST_PLUGINS")
+        # The workers themselves may read the tools' bytecode, as this process does; what they start may not.
+        os.environ.pop("PYTHONPYCACHEPREFIX", None)
         for spec in specs:
             spec.env["PYTEST_PLUGINS"] = __name__ + ("," + named if named else "")
+            spec.env["PYTHONPYCACHEPREFIX"] = self.recorder.order["pycache"]
             spec.env[ORDER_VARIABLE] = self.recorder.order["path"]
 
     @pytest.hookimpl(optionalhook=True)
@@ -338,10 +381,10 @@ class Workers:
 class Worker:
     """In an xdist worker: traces, and hands over what only the worker can see. The controller writes the record."""
 
-    def __init__(self, order: dict[str, Any], tracer: Any) -> None:
+    def __init__(self, order: dict[str, Any], tracing: Tracing) -> None:
         self.order = order
-        self.tracer = tracer
-        self.switch = Switch(order, tracer)
+        self.tracing = tracing
+        self.switch = Switch(order, tracing)
         self.deselected: list[str] = []
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -362,7 +405,7 @@ class Worker:
         session.config.workeroutput["moa"] = {
             "foreign": foreign_modules(self.order),
             "deselected": self.deselected,
-            "problems": stop_coverage(self.tracer),
+            "problems": self.tracing.stop(),
         }
 
 
@@ -376,10 +419,12 @@ def start_in_worker() -> Worker | None:
     with open(path, encoding="utf-8") as file:
         order = json.load(file)
     forget_folder(order)
+    sys.dont_write_bytecode = True
     dump_stacks_on_signal(order["run_dir"])
-    return Worker(
-        order, start_coverage(order, os.environ.get("PYTEST_XDIST_WORKER", "worker") + "." + str(os.getpid()))
-    )
+    tracing = Tracing(order, "%s.%d" % (os.environ.get("PYTEST_XDIST_WORKER", "worker"), os.getpid()))  # noqa: UP031 - short
+    read_sources_only(order["work"], tracing.start)
+    tracing.start()
+    return Worker(order, tracing)
 
 
 WORKER = start_in_worker()
