@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pytest_moa.action import finish, guarded
 from pytest_moa.action.inputs import Inputs, read_inputs
-from pytest_moa.action.plan import child_environment, landing, plan
+from pytest_moa.action.plan import child_environment, landing, plan, without_secrets
 from pytest_moa.action.report import Report, load, read_answer, save
 from pytest_moa.errors import MoaError, RefusedError, UndeterminedError
 from pytest_moa.github.commands import annotation, fence, neutral
@@ -178,7 +178,16 @@ def _hand_on(environ: Mapping[str, str], values: Mapping[str, str]) -> None:
 STEPS = {"test": test, "land": land, "finish": conclude}
 
 
+def _start_again_without_secrets(arguments: list[str]) -> None:
+    """A caller's `env:` may hold tokens; a process's first environment stays readable in /proc until it ends."""
+    clean = without_secrets(os.environ)
+    if len(clean) != len(os.environ):
+        os.execve(sys.executable, [sys.executable, "-I", "-m", "pytest_moa.action", *arguments], clean)  # noqa: S606 - this very program again, no shell wanted
+
+
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["test"]:
+        _start_again_without_secrets(arguments)
     try:
         return STEPS[arguments[0]](os.environ)
     except MoaError as error:

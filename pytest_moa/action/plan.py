@@ -38,7 +38,18 @@ _TOLD = frozenset(
     )
 ) | {"RUNNER_OS", "RUNNER_ARCH", "RUNNER_NAME", "RUNNER_TOOL_CACHE"}
 _HIDDEN_PREFIXES = ("GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "IN_", "MOA_ACTION_")
-_HIDDEN_NAMES = frozenset({"GH_TOKEN", "GH_ENTERPRISE_TOKEN", "GIT_ASKPASS", "MOA_TOKEN", "SSH_AUTH_SOCK"})
+_SECRET_PREFIXES = ("ACTIONS_", "INPUT_")
+_SECRETS = frozenset(
+    {
+        "GITHUB_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
+        "GH_TOKEN",
+        "GH_ENTERPRISE_TOKEN",
+        "GIT_ASKPASS",
+        "MOA_TOKEN",
+        "SSH_AUTH_SOCK",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +119,15 @@ def _verb(inputs: Inputs, context: Context) -> Verb:
     return "integrate"
 
 
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the testing step itself may hold: a test can read the environment of the processes above it."""
+    return {n: v for n, v in environ.items() if not (n in _SECRETS or n.startswith(_SECRET_PREFIXES))}
+
+
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without tokens, inputs and the runner's files."""
     return {n: v for n, v in environ.items() if n in _TOLD or not _hidden(n)}
 
 
 def _hidden(name: str) -> bool:
-    return name in _HIDDEN_NAMES or name.startswith(_HIDDEN_PREFIXES)
+    return name in _SECRETS or name.startswith(_HIDDEN_PREFIXES)

@@ -382,3 +382,22 @@ def test_a_flood_of_output_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path:
         flood = "import sys\nfor i in range(20000): print('x' * 100, file=sys.stderr)"
         assert guarded.run([sys.executable, "-c", flood], dict(os.environ), log).status == 0
     assert (tmp_path / "log").stat().st_size < 20_000
+
+
+def test_the_testing_step_itself_starts_again_without_the_callers_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[dict[str, str]] = []
+
+    def instead(_program: str, words: list[str], environment: dict[str, str]) -> None:
+        assert words[1:] == ["-I", "-m", "pytest_moa.action", "test"]
+        started.append(environment)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execve", instead)
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "INPUT_TOKEN", "ACTIONS_RUNTIME_TOKEN"):
+        monkeypatch.setenv(name, "SECRET")
+    with pytest.raises(SystemExit):
+        steps.main(["test"])
+    assert "SECRET" not in started[0].values()
+    assert started[0]["PATH"] == os.environ["PATH"]
