@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ def _result(
     partial: str | None,
     seconds: float,
 ) -> GateResult:
-    mine = only(evidence, _ids(agent, plan, evidence)) if orders.contexts else evidence
+    mine = only(evidence, _is_mine(agent, plan)) if orders.contexts else evidence
     figure, doubts = _figure(agent, plan, orders, measuring)
     result = GateResult(
         agent=agent.id,
@@ -83,10 +83,9 @@ def _result(
     return replace(result, verdict=judged.verdict, reason=judged.reason, remedy=judged.remedy)
 
 
-def _ids(agent: AgentPlan, plan: Plan, evidence: Evidence) -> frozenset[str]:
+def _is_mine(agent: AgentPlan, plan: Plan) -> Callable[[str], bool]:
     groups = [(agent.id, tuple(map(str, agent.tests)))]
-    folder = {test: str(plan.rootdir / test.split("::", 1)[0]) for test in evidence.collected}
-    return frozenset(test for test, path in folder.items() if group_of(path, groups))
+    return lambda test: bool(group_of(str(plan.rootdir / test.split("::", 1)[0]), groups))
 
 
 def _figure(

@@ -68,8 +68,9 @@ class Desk:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.witness.saw(report)
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.witness.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest calls its own early ends interrupts, too: broken collection, pytest.exit, -x under xdist.
+        self.witness.interrupted = excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -62,16 +62,22 @@ class Witness:
         return red and any(test not in self.outcomes for test in self.collected)
 
 
-def only(evidence: Evidence, ids: frozenset[str]) -> Evidence:
-    """The evidence of some tests, as if they had been the run. What broke at collection stays: it hid tests."""
-    collected = tuple(test for test in evidence.collected if test in ids)
-    outcomes = tuple(outcome for outcome in evidence.outcomes if outcome.id in ids)
+def only(evidence: Evidence, mine: Callable[[str], bool]) -> Evidence:
+    """The evidence of those ids that are `mine`, as if they had been the run."""
+    collected = tuple(test for test in evidence.collected if mine(test))
+    outcomes = tuple(outcome for outcome in evidence.outcomes if mine(outcome.id))
+    broken = tuple(outcome for outcome in evidence.collection_errors if mine(outcome.id))
     status = evidence.session_status
     if status in {0, 1, 5}:
         red = any(outcome.outcome in {"failed", "error"} for outcome in outcomes)
         status = 5 if not collected else int(red)
     return replace(
-        evidence, collected=collected, outcomes=outcomes, session_status=status, end=ProcessEnd(status=status)
+        evidence,
+        collected=collected,
+        outcomes=outcomes,
+        collection_errors=broken,
+        session_status=status,
+        end=ProcessEnd(status=status),
     )
 
 
