@@ -60,7 +60,8 @@ class MergeTree:
 def merge_tree(git: Git, ours: ObjectId, theirs: ObjectId) -> MergeTree:
     """Merge two commits. Raises RepositoryError where git could not even try (a missing commit)."""
     result = git.run(*_ARGS, "-z", ours, theirs, check=False)
-    if result.status not in (0, 1):
+    # A missing commit exits with 1, too, and says nothing (git 2.39).
+    if result.status not in (0, 1) or not result.stdout:
         raise git.failure(result, f"merge {theirs[:12]} into {ours[:12]}")
     fields = iter(_fields(result.stdout))
     return _record(fields, clean=result.status == 0)
@@ -98,11 +99,11 @@ def _record(fields: Iterator[str], *, clean: bool) -> MergeTree:
     """tree, stages, an empty field, messages; in a batch an empty field ends the messages, too."""
     try:
         tree = next(fields)
-        stages = list(_until_empty(fields))
+        conflicts = _conflicts(_until_empty(fields))
         messages = tuple(_messages(fields))
     except (StopIteration, RuntimeError, ValueError) as error:
         raise _unreadable(str(error)) from error
-    return MergeTree(clean=clean, tree=tree, conflicts=_conflicts(stages), messages=messages)
+    return MergeTree(clean=clean, tree=tree, conflicts=conflicts, messages=messages)
 
 
 def _until_empty(fields: Iterator[str]) -> Iterator[str]:

@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 MAX_BLOB = 16 * 1024 * 1024
+_FACTS = ("--is-bare-repository", "--is-shallow-repository", "--show-object-format")
 _LFS_POINTER = 1024  # git-lfs: a pointer file is smaller than this
 _LFS_SIGNATURE = b"version https://git-lfs.github.com/spec/"
 
@@ -74,18 +75,11 @@ def open_repository(start: Path) -> Repository:
     require_git()
     top, git_dir = _discovered(start)
     git = Git(cwd=top or git_dir)
-    said = git.text(
-        "rev-parse",
-        "--path-format=absolute",
-        "--is-bare-repository",
-        "--is-shallow-repository",
-        "--show-object-format",
-        "--git-dir",
-        "--git-common-dir",
-        doing=f"open the repository at {git.cwd}",
-    )
-    bare, shallow, object_format, own, common = said.split("\n", 4)
-    common_dir = Path(common)
+    doing = f"open the repository at {git.cwd}"
+    # Paths may hold newlines: each is the last thing asked of its command.
+    said = git.text("rev-parse", *_FACTS, "--path-format=absolute", "--git-dir", doing=doing)
+    bare, shallow, object_format, own = said.split("\n", 3)
+    common_dir = Path(git.text("rev-parse", "--path-format=absolute", "--git-common-dir", doing=doing))
     return Repository(
         top=None if bare == "true" else top,
         git_dir=Path(own),
@@ -105,6 +99,11 @@ def _discovered(start: Path) -> tuple[Path | None, Path]:
         with Repo(start.resolve(), search_parent_directories=True, expand_vars=False) as found:
             return (Path(found.working_tree_dir) if found.working_tree_dir else None), Path(found.git_dir)
     except (InvalidGitRepositoryError, NoSuchPathError) as error:
+        # GitPython heeds variables that git sets for its hooks (GIT_OBJECT_DIRECTORY); our git does not.
+        asked = Git(cwd=start).run("rev-parse", "--show-toplevel", check=False) if start.is_dir() else None
+        if asked is not None and asked.ok:
+            top = Path(decode(asked.stdout).removesuffix("\n"))
+            return top, top / ".git"
         raise RepositoryError(
             f"{start} is not in a git repository",
             reason="" if start.exists() else "the folder does not exist",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pytest_moa.errors import ConfigError, MoaError
 from pytest_moa.model.results import (
@@ -19,6 +19,7 @@ from pytest_moa.model.results import (
     StatusReport,
     TestCounts,
 )
+from pytest_moa.model.text import ranges
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
@@ -142,18 +143,6 @@ def error_lines(error: MoaError) -> list[str]:
     return lines
 
 
-def ranges(lines: Iterable[int], most: int = 12) -> str:
-    """Line numbers as people write them: `3, 7-9, 12`."""
-    spans: list[list[int]] = []
-    for line in sorted(lines):
-        if spans and line == spans[-1][1] + 1:
-            spans[-1][1] = line
-        else:
-            spans.append([line, line])
-    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans[:most])
-    return shown if len(spans) <= most else f"{shown} and {len(spans) - most} more places"
-
-
 def _figures(result: GateResult) -> list[str]:
     return [f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}", *_coverage(result.coverage)]
 
@@ -163,8 +152,10 @@ def _coverage(figure: CoverageFigure | None) -> list[str]:
         return ["📏 Coverage of own code: nothing to measure"]
     sign = "≥" if figure.enough else "<"
     lines = [
-        f"📏 Coverage of own code: {figure.percent}% {sign} {figure.threshold}%"
-        f" ({figure.covered} of {figure.statements})"
+        (
+            f"📏 Coverage of own code: {figure.percent}% {sign} {figure.threshold}%"
+            f" ({figure.covered} of {figure.statements})"
+        )
     ]
     short = [f for f in figure.files if f.missing]
     lines += [f"   {safe(f.path)}: {f.percent}%, not run: {ranges(f.missing)}" for f in short[:20]]

@@ -87,7 +87,7 @@ class Repo:
 
     def merges(self, rev: str, message: str = "Merge", *, trailers: Mapping[str, str] | None = None) -> str:
         """Merge into the current branch, always with a merge commit."""
-        self.git("merge", "-q", "--no-ff", "-F", "-", rev, text=with_trailers(message, trailers))
+        self.git("merge", "-q", "--no-ff", "-m", with_trailers(message, trailers), rev)
         return self.head()
 
     def clone(self, path: Path, *options: str) -> Repo:
