@@ -12,7 +12,7 @@ _PUBLIC = {
     "MasterOrchestrator": "pytest_moa.orchestrator",
 }
 
-__all__ = ["MasterOrchestrator", "MoaError", "__version__"]  # noqa: F822 - loaded by __getattr__
+__all__ = ["MasterOrchestrator", "MoaError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,8 @@ from pytest_moa.testing.settings import (
     read_pytest_settings,
 )
 
+_OTHERS = "everybody else's tests"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamineOptions:
@@ -224,8 +226,10 @@ def _arguments(
 ) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     if not suite:
         return subject.tests, ()
-    # In a run of the whole suite the agent's own lines count only where its own tests ran them.
-    groups = (Group(label=subject.agent, paths=subject.tests),) if subject.tests else ()
+    # In a run of the whole suite the agent's own lines count only where its own tests ran them: the others' lines get
+    # a label, too, since lines without one are those of import time, which count for everyone.
+    own = Group(label=subject.agent, paths=tuple(test.split("::", 1)[0] for test in subject.tests))
+    groups = (own, Group(label=_OTHERS, paths=("",))) if subject.tests else ()
     wanted = suite_arguments(project.policy.integration.suite, subject.pytest.testpaths, subject.tests)
     return wanted, groups
 

@@ -155,8 +155,9 @@ def test_a_repository_that_may_only_be_read(team: Team, isolated: Path) -> None:
         "-m",
         "pytest_moa",
     ]
+    probing = "import subprocess, sys, pytest_moa; subprocess.run([sys.executable, '-c', 'import coverage'], check=True)"
     probe = subprocess.run(
-        [*command[:4], sys.executable, "-c", "import pytest_moa"], cwd="/", check=False, capture_output=True
+        [*command[:4], sys.executable, "-c", probing], cwd="/", check=False, capture_output=True
     )
     if probe.returncode:
         pytest.skip("another user cannot read this installation")

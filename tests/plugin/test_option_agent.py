@@ -100,10 +100,8 @@ def test_missing_tests_of_the_registry_are_a_usage_error(desk: Desk) -> None:
 def test_quiet_is_one_line(desk: Desk) -> None:
     ran = desk.shop().runs("--moa-agent", "03", "-q")
     lines = [line for line in ran.out.splitlines() if "moa:" in line]
-    assert lines == [
-        "moa: agent 03 FAILED: 2 of 2 tests passed; coverage 83.33% of 90%; "
-        "coverage of own code is 83.33%, below 90%"
-    ]
+    told = "moa: agent 03 FAILED: 2 of 2 tests passed; coverage 83.33% of 90%"
+    assert lines == [f"{told}; coverage of own code is 83.33%, below 90%"]
 
 
 def test_auto_takes_the_agent_of_the_checked_out_branch_and_measures_its_changes(desk: Desk) -> None:
