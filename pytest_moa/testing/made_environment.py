@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_moa.errors import UndeterminedError
+from pytest_moa.testing.environment import setup_environ
 from pytest_moa.testing.process import supervise
 
 CACHE_ON = (
@@ -40,6 +41,7 @@ CACHE_ON = (
     ".python-version",
 )
 LEAST_PYTEST, LEAST_COVERAGE = (7, 0), (7, 0)
+_UNUSED = 30 * 24 * 3600
 _COMPLETE = "moa-complete.json"
 _NO_PROJECT = "Install the dependencies only, for example `uv sync --no-install-project`; moa puts the sources on the path."
 
@@ -72,11 +74,13 @@ def make_environment(
     timeout: float,
     environ: Mapping[str, str],
     python: Path | None = None,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
 ) -> MadeEnvironment:
     """The environment that `setup` makes for this tree, from the cache where it lies there unharmed.
 
     `{environment}` in the commands stands for its folder, which they also find in `UV_PROJECT_ENVIRONMENT` and
-    `MOA_ENVIRONMENT`. `environ` is what they see (see `setup_environ`). `timeout` holds for all commands together.
+    `MOA_ENVIRONMENT`. Of `environ` they see what `setup_environ` lets through. `timeout` holds for all commands together.
     Raises UndeterminedError where a command fails, no interpreter comes out, or the project itself got installed.
     """
     interpreter = python or Path(sys.executable)
@@ -86,14 +90,17 @@ def make_environment(
     made = MadeEnvironment(python=_python_of(folder), key=key, folder=folder)
     with _locked(folder.with_suffix(".lock"), timeout):
         if verify(made):
+            os.utime(_marker(made))  # in use: not swept
             return made
         discard(made)
-        _run_setup(setup, folder, project, timeout, environ, python=interpreter)
+        seen = setup_environ(environ, keep=keep, drop=drop)
+        _run_setup(setup, folder, project, timeout, seen, python=interpreter)
         local = project / ".venv"
         if not _python_of(folder).exists() and _python_of(local).exists():
             _refuse_project(local, work)
             return MadeEnvironment(python=_python_of(local), key=None, folder=local)
         _finish(made, work, timeout)
+    _sweep(folder.parent)
     return made
 
 
@@ -148,6 +155,19 @@ def discard(made: MadeEnvironment) -> None:
         shutil.rmtree(made.folder)
 
 
+def _sweep(environments: Path) -> None:
+    """Removes what makers that died left half done, and what nobody used for a month."""
+    oldest = time.time() - _UNUSED
+    for folder in environments.iterdir():
+        if not folder.is_dir():
+            continue
+        made = MadeEnvironment(python=_python_of(folder), key=folder.name, folder=folder)
+        with contextlib.suppress(UndeterminedError), _locked(folder.with_suffix(".lock"), 0):
+            marker = _marker(made)
+            if not marker.exists() or marker.stat().st_mtime < oldest:
+                discard(made)
+
+
 def check_interpreter(python: Path, environ: Mapping[str, str]) -> InterpreterFacts:
     """What the tests' interpreter holds. Raises UndeterminedError that names what is missing and how to get it."""
     question = (
@@ -164,7 +184,7 @@ def check_interpreter(python: Path, environ: Mapping[str, str]) -> InterpreterFa
         # Not `-I`: the tests will see user site-packages, too. The current folder must not count, so it is `/`.
         done = subprocess.run(
             [str(python), "-c", question],
-            env=dict(environ),
+            env=setup_environ(environ, keep=(), drop=()),
             cwd="/",
             capture_output=True,
             timeout=60,
@@ -241,6 +261,8 @@ def _run_setup(
     variables = dict(environ) | {
         "UV_PROJECT_ENVIRONMENT": str(folder),
         "MOA_ENVIRONMENT": str(folder),
+        # A hard link into uv's cache would be changed for everybody, and changes when somebody else links it.
+        "UV_LINK_MODE": "copy",
         # uv prefers this interpreter over whatever it finds; a command's own `--python` beats it
         "UV_PYTHON": environ.get("UV_PYTHON", str(python)),
     }

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 import pytest
 
 from pytest_moa.errors import UndeterminedError
-from pytest_moa.testing.environment import setup_environ
 from pytest_moa.testing.made_environment import (
     MadeEnvironment,
     check_interpreter,
@@ -41,7 +41,7 @@ def make(work: Path, *setup: tuple[str, ...], **facts: Any) -> MadeEnvironment:
         "project": work,
         "cache_root": work.parent / "cache",
         "timeout": 120.0,
-        "environ": setup_environ(os.environ, keep=(), drop=()),
+        "environ": os.environ,
     }
     return make_environment(setup=setup or (VENV,), **(defaults | facts))
 
@@ -117,6 +117,17 @@ def test_what_a_dead_maker_left_is_removed(tree: Path) -> None:
     again = make(tree)
     assert not (again.folder / "half").exists()
     assert key != ""
+
+
+def test_making_one_removes_what_is_half_made_or_was_not_used_for_a_month(tree: Path) -> None:
+    old, used = make(tree), make(tree, VENV, counting(tree.parent / "mark"))
+    (old.folder.parent / "half").mkdir()
+    month_ago = time.time() - 31 * 24 * 3600
+    os.utime(old.folder.parent / f"{old.key}.moa-complete.json", (month_ago, month_ago))
+    (tree / "setup.cfg").write_text("")
+    new = make(tree)
+    there = {path.name for path in old.folder.parent.iterdir() if path.is_dir()}
+    assert there == {used.key, new.key}
 
 
 def test_two_makers_at_once_make_one(tree: Path, tmp_path: Path) -> None:
