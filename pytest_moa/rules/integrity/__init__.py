@@ -1,1 +1,72 @@
-"""Rules against gamed gates, one a file."""
+"""Rules against gamed gates, one a file; `review` asks them all about a change, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pytest_moa.model.results import Finding
+from pytest_moa.rules.integrity import agent_instructions, outside_scope
+from pytest_moa.rules.integrity.kit import Change, FileChange, Ownership, Read, Rule
+from pytest_moa.rules.integrity.policy import apply_policy
+
+__all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "page", "review"]
+
+RULES: tuple[Rule, ...] = (
+    outside_scope,
+    agent_instructions,
+)
+
+
+def review(
+    files: Iterable[FileChange | Mapping[str, str | None]],
+    read: Read | None = None,
+    *,
+    ownership: Ownership | None = None,
+) -> list[Finding]:
+    """What the rules see in a change, each with its own severity, sorted, each once; pure, and never raises.
+
+    `files` are the changed files, each a FileChange or `{"path", "before", "after"}` (None: not there);
+    `read(path, "base" | "head")` gives unchanged files. `ownership` is what the registry says, if anything.
+    """
+    change = Change(tuple(_file(f) for f in files), read, ownership)
+    return _sorted(finding for rule in RULES for finding in _checked(rule, change))
+
+
+def page(rule: str) -> str | None:
+    """The rule's page as Markdown; None where no rule has that name."""
+    found = next((r for r in RULES if rule == r.NAME), None)
+    return None if found is None else (found.__doc__ or "").strip() + "\n"
+
+
+def _file(given: FileChange | Mapping[str, str | None]) -> FileChange:
+    if isinstance(given, FileChange):
+        return given
+    return FileChange(
+        path=str(given["path"]), before=_as_text(given.get("before")), after=_as_text(given.get("after"))
+    )
+
+
+def _as_text(given: str | None) -> str | None:
+    return None if given is None else str(given)
+
+
+def _checked(rule: Rule, change: Change) -> list[Finding]:
+    try:
+        return list(rule.check(change))
+    except RecursionError:
+        # Real code never nests that deeply; what cannot be read is not waved through.
+        where = max(change.files, key=lambda f: len(f.after or ""))
+        return [
+            Finding(
+                rule=rule.NAME,
+                severity="block",
+                path=where.path,
+                line=None,
+                message="the change nests too deeply to be read by this rule",
+                remedy="Split deeply nested expressions into several statements.",
+            )
+        ]
+
+
+def _sorted(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(set(findings), key=lambda f: (f.path, f.line or 0, f.rule, f.severity, f.message, f.remedy))

@@ -1,0 +1,58 @@
+"""What the target's policy makes of findings: its severities and a person's allowances. Reads nothing itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+
+from pytest_moa.model.policy import Allowance, Severity
+from pytest_moa.model.results import Finding
+
+
+def apply_policy(
+    findings: Iterable[Finding],
+    severities: Mapping[str, Severity],
+    allowances: Iterable[Allowance],
+    *,
+    agent: str,
+    today: date,
+    blob_ids: Mapping[str, str],
+) -> list[Finding]:
+    """The findings that remain, with the policy's severity where it names the rule; `off` and allowed ones fall out.
+
+    `blob_ids` are the candidate's blobs by path: an allowance that was given for other content does not hold.
+    """
+    given = tuple(a for a in allowances if _holds(a, agent, today))
+    kept = (f for f in findings if not any(allows(a, f, blob_ids) for a in given))
+    return [judged for f in kept if (judged := _judged(f, severities)) is not None]
+
+
+def allows(allowance: Allowance, finding: Finding, blob_ids: Mapping[str, str]) -> bool:
+    """Whether the allowance speaks of this finding: rule, path, and the content that it was given for."""
+    if allowance.rule not in ("*", finding.rule) or not path_matches(finding.path, allowance.path):
+        return False
+    return allowance.content is None or blob_ids.get(finding.path, "").startswith(allowance.content)
+
+
+def path_matches(path: str, glob: str) -> bool:
+    """Glob of a path: `*` and `?` stay inside a folder, `**` crosses folders, a folder's name means all of it."""
+    return re.fullmatch(_pattern(glob.removeprefix("./")), path, re.DOTALL) is not None
+
+
+def _pattern(glob: str) -> str:
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.rstrip("/"))
+    return "".join(words.get(part) or re.escape(part) for part in parts) + "(?:/.*)?"
+
+
+def _holds(allowance: Allowance, agent: str, today: date) -> bool:
+    return allowance.agent in (None, agent) and (allowance.until is None or today <= allowance.until)
+
+
+def _judged(finding: Finding, severities: Mapping[str, Severity]) -> Finding | None:
+    severity = severities.get(finding.rule)
+    if severity is None:
+        return finding
+    return None if severity == "off" else replace(finding, severity=severity)
