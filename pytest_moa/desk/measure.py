@@ -124,7 +124,8 @@ def unwatched(
 def _places(cov: Coverage, sources: Sequence[object]) -> list[str] | None:
     """The measured places; None for everything."""
     if sources and True not in sources:
-        return None if "" in sources else [str(source) for source in sources]
+        # An empty one is documented as "everything"; coverage then looks for a module without a name, and at nothing.
+        return [str(source) for source in sources if source]
     settings = [
         *_listed(cov, "run:source"),
         *_listed(cov, "run:source_pkgs"),
@@ -148,7 +149,7 @@ def _listed(cov: Coverage, option: str) -> list[str]:
 def watched(file: Path, sources: Sequence[object], here: Path) -> bool:
     """Whether a file lies below one of pytest-cov's sources, each a folder or the dotted name of a package."""
     parts = list(file.resolve().with_suffix("").parts)
-    for source in map(str, sources):
+    for source in filter(None, map(str, sources)):
         folder = (here / source).resolve()
         if folder.is_dir():
             if file.resolve().is_relative_to(folder):

@@ -90,7 +90,7 @@ def _cov_options(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
     if not can_measure(options) or not plan.own_files:
         return ()
     given = list(options.cov_source)
-    if True in given or "" in given:
+    if True in given:
         return ()
     folders = _folders(plan, given)
     quiet = () if given or options.cov_report else ("--cov-report=",)

@@ -13,7 +13,7 @@ from typing import Any
 # pytester forgets what a run imported, and an extension module cannot be imported twice.
 import coverage.tracer  # noqa: F401
 import pytest
-import pytest_cov.engine  # noqa: F401 - imported once here, forked with the rest
+import pytest_cov.engine  # type: ignore[import-untyped]  # noqa: F401 - imported once here, forked with the rest
 
 import pytest_moa.desk.begin  # noqa: F401 - the same
 
@@ -98,9 +98,7 @@ class Desk:
         path.unlink(missing_ok=True)
         # Other plugins only cost time here.
         words = ["-p", "no:hypothesispytest", *([f"--moa-report={path}"] if report else []), *args]
-        status, out, err = (
-            self._fresh(words) if fresh or "PYTEST_XDIST_WORKER" in os.environ else self._forked(words)
-        )
+        status, out, err = self._fresh(words) if fresh else self._forked(words)
         text = path.read_text(encoding="utf-8") if path.exists() else None
         return Ran(status, out, err, json.loads(text) if text else None)
 
@@ -112,7 +110,7 @@ class Desk:
         left = self.root.parent / f"{self.root.name}-ran.json"
         left.unlink(missing_ok=True)
         with warnings.catch_warnings():
-            # The one other thread, of rerunfailures, waits on a socket and holds no lock.
+            # The other threads, of rerunfailures and execnet, wait for input and hold no lock that a run wants.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
