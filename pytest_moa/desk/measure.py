@@ -74,7 +74,8 @@ def _file_lines(path: str, entry: Mapping[str, Any]) -> FileLines:
 
     return FileLines(
         path=path,
-        executed=frozenset(entry["executed_lines"]),
+        # coverage before 7.10 tells of a line 0 in an empty file, and does not count it
+        executed=frozenset(entry["executed_lines"]) - {0},
         missing=frozenset(entry["missing_lines"]),
         excluded=frozenset(entry["excluded_lines"]),
         executed_branches=pairs("executed_branches"),

@@ -211,8 +211,11 @@ def _not_shared(remote: str, reason: str, what_to_do: str) -> RepositoryError:
 
 
 def _fetch(repo: Repository, remote: str) -> ObjectId | None:
-    """The remote's ledger as it is now, brought here."""
+    """The remote's ledger as it is now, brought here; None where it has none (any more)."""
     tracking = f"refs/remotes/{remote}/{BRANCH}"
+    if remote_head(repo, remote, BRANCH) is None:
+        repo.git.run("update-ref", "-d", tracking)
+        return None
     repo.git.over_network().run(
         "fetch",
         "--quiet",

@@ -116,7 +116,9 @@ def _remove_tree(path: Path) -> None:
     with suppress(OSError):
         shutil.rmtree(path)
         return
-    # Tests make folders read-only; a folder's own bits decide whether its entries can go.
+    # Tests make folders read-only; a folder's own bits decide whether its entries can be seen and can go.
+    with suppress(OSError):
+        path.chmod(0o700)
     for place, folders, _ in os.walk(path):
         for folder in [place, *(os.path.join(place, name) for name in folders)]:  # noqa: PTH118 - os.walk speaks str
             if not os.path.islink(folder):  # noqa: PTH114 - as above

@@ -16,18 +16,15 @@ _OURS = "moa/"
 def discover(
     policy: Policy, local: Iterable[BranchRef], remote: Iterable[BranchRef], *, truth: str
 ) -> tuple[Agent, ...]:
-    """All agents in the order of their ids: the registry's first word, then what the branches' names say.
+    """All agents of the registry and of the branches' names, in the order of their ids (9 before 10).
 
     `truth` is `remote` or `local`: where an agent's branch is in both places, the one that is read from there
     counts. A branch that only the other place has is taken too; under `remote` it is marked `unpushed`.
     """
     first, second = (list(remote), list(local)) if truth == "remote" else (list(local), list(remote))
-    ids = [entry.id for entry in policy.registry]
-    found = {i for ref in (*first, *second) if (i := agent_of_branch(policy, ref.name)) is not None}
-    return tuple(
-        _agent(policy, agent, first, second, truth)
-        for agent in [*ids, *sorted(found - set(ids), key=_natural)]
-    )
+    ids = {entry.id for entry in policy.registry}
+    ids |= {i for ref in (*first, *second) if (i := agent_of_branch(policy, ref.name)) is not None}
+    return tuple(_agent(policy, agent, first, second, truth) for agent in sorted(ids, key=_natural))
 
 
 def agent_of_branch(policy: Policy, name: str) -> str | None:

@@ -15,7 +15,7 @@ from pytest_moa.render.templates import render
 from pytest_moa.rules.agents import propose_patterns
 from pytest_moa.services.project import OpenOptions, refuse_bare
 
-BEGIN, END = "<!-- moa:begin -->", "<!-- moa:end -->"
+_BEGIN = "<!-- moa:begin -->"  # as the template has it
 _BASES = ("develop", "main", "master", "trunk")
 
 
@@ -93,12 +93,12 @@ def _new(top: Path, name: str, text: Callable[[], str]) -> Written:
 
 def _section(top: Path, name: str, text: Callable[[], str]) -> Written:
     path = top / name
-    body = f"{BEGIN}\n{text().strip()}\n{END}\n"
+    body = text().strip() + "\n"
     if not os.path.lexists(path):
         return _new(top, name, lambda: body)
     try:
         there = path.read_bytes()
-        if BEGIN.encode() in there:
+        if _BEGIN.encode() in there:
             return Written(path=name, done="kept")
         with path.open("ab") as file:
             file.write((b"" if not there or there.endswith(b"\n") else b"\n") + b"\n" + body.encode())

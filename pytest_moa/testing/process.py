@@ -253,9 +253,9 @@ def _set_subreaper(value: int) -> None:
 
 
 def _kill_orphans(mark: str, cwd: Path) -> None:
-    """Kills what a dead supervisor left: processes with this run's mark or working in its folder, and their sessions.
+    """Kills what a dead supervisor left: processes with this run's mark, and orphans that work in its folder.
 
-    Other threads' children are left alone: neither the mark nor the folder is theirs.
+    Other threads' children are left alone: they have no such mark, and are no orphans.
     """
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -285,11 +285,14 @@ def _orphans(mark: str, cwd: Path) -> list[int]:
 
 def _belongs(process: Path, needle: bytes, cwd: Path) -> bool:
     try:
-        state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
+        # proc(5): the name in parentheses may itself hold spaces and parentheses
+        state, parent, _, session = (process / "stat").read_bytes().rpartition(b")")[2].split()[:4]
         if state in {b"Z", b"X"}:
             return False
         if needle in (process / "environ").read_bytes():
             return True
-        return (process / "cwd").readlink().is_relative_to(cwd)
+        # One that threw its mark away: an orphan in this run's folder that is in no session of ours.
+        orphan = int(parent) in {1, os.getpid()} and int(session) != os.getsid(0)
+        return orphan and (process / "cwd").readlink().is_relative_to(cwd)
     except OSError:
         return False

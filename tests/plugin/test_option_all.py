@@ -79,7 +79,7 @@ def test_a_core_that_cannot_switch_contexts_is_replaced(desk: Desk, monkeypatch:
 
 def test_coverages_own_switching_leaves_it_undetermined(desk: Desk) -> None:
     desk.shop().has({".coveragerc": "[run]\ndynamic_context = test_function\n"})
-    ran = desk.runs("--moa", "-W", "ignore::pytest_cov.CentralCovContextWarning")
+    ran = desk.runs("--moa")
     assert {a["verdict"] for a in ran.gate["agents"]} == {"undetermined"}
     assert "switches contexts on its own" in ran.gate["agents"][0]["reason"]
 

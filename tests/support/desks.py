@@ -115,6 +115,7 @@ class Desk:
             child = os.fork()
         if child == 0:
             try:
+                warnings.resetwarnings()  # that warnings are errors is a matter of these tests, not of that run
                 found = self.pytester.runpytest_inprocess(*words)
                 left.write_text(json.dumps([int(found.ret), found.stdout.str(), found.stderr.str()]))
             finally:

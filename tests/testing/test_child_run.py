@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import ForeignModule
 from pytest_moa.testing.process import HEAD, TAIL, Output
 from pytest_moa.testing.request import Group
+from pytest_moa.testing.run import analyse, run_child
+from pytest_moa.testing.settings import CoverageSettings
 
 EVERYTHING = """
     import unittest
@@ -162,6 +165,55 @@ def test_planted_bytecode_is_not_run_here_nor_in_what_the_tests_start(project: A
     assert outcomes(project.runs(source_roots=(".",))) == {"test_here": "passed", "test_below": "passed"}
 
 
+def test_processes_that_the_project_lets_coverage_follow_are_traced(project: Any) -> None:
+    project.has("mod.py", "def f():\n    return 1\ndef g():\n    return 2\n")
+    project.has(".coveragerc", "[run]\nconcurrency = multiprocessing\nrelative_files = true\n")
+    project.has(
+        "test_m.py",
+        """
+        import multiprocessing
+        import mod
+        def test_m():
+            for method, function in (("fork", mod.f), ("spawn", mod.g)):
+                process = multiprocessing.get_context(method).Process(target=function)
+                process.start()
+                process.join()
+                assert process.exitcode == 0
+        """,
+    )
+    seen = project.runs(source_dirs=(".",), source_roots=(".",))
+    assert seen.session_status == 0, seen.end.output
+    assert project.lines("mod.py")["mod.py"].missing == frozenset()
+    assert [path.name for path in project.work.glob(".coverage*")] == [".coveragerc"]
+
+
+def test_a_project_that_is_itself_a_plugin_is_traced_from_its_first_line(project: Any) -> None:
+    project.has("pytest.ini", "[pytest]\naddopts = -p mod\n")
+    project.has("mod.py", "import pytest\n@pytest.fixture\ndef fix():\n    return 1\n")
+    project.has("test_m.py", "def test_m(fix): assert fix\n").runs(source_dirs=(".",))
+    assert project.lines("mod.py")["mod.py"].missing == frozenset()
+
+
+def test_coverage_that_cannot_start_is_a_problem_and_leaves_no_lines(project: Any, outcomes: Any) -> None:
+    project.has(".coveragerc", "[run]\nbranch = perhaps\n").has("mod.py", "x = 1\n")
+    seen = project.has("test_m.py", "import mod\ndef test_m(): pass\n").runs(source_dirs=(".",))
+    assert outcomes(seen) == {"test_m": "passed"}
+    assert "coverage could not start: ConfigError" in seen.problems[0]
+    assert analyse(project.request, ["mod.py"], CoverageSettings()) is None
+
+
+def test_one_child_that_kills_its_supervisor_does_not_disturb_another(project: Any, tmp_path: Path) -> None:
+    project.has("a/test_a.py", "import time\ndef test_a(): time.sleep(2)\n")
+    project.has(
+        "b/test_b.py", "import os, time\ndef test_b():\n    os.kill(os.getppid(), 9); time.sleep(60)\n"
+    )
+    requests = [project.asks(tests=(name,)) for name in ("a", "b")]
+    with ThreadPoolExecutor() as threads:
+        quiet, deadly = threads.map(run_child, requests)
+    assert (quiet.session_status, quiet.problems) == (0, ())
+    assert "without a report (signal 9)" in deadly.problems[0]
+
+
 def test_a_hang_is_ended_at_the_time_limit_and_named(project: Any) -> None:
     project.has("test_h.py", "import time\ndef test_quick(): pass\ndef test_hangs():\n    time.sleep(600)\n")
     seen = project.runs(timeout=4.0)
@@ -303,8 +355,6 @@ def test_output_loses_only_its_middle(sizes: list[int]) -> None:
 
 
 def test_progress_names_the_test_that_runs(project: Any) -> None:
-    from pytest_moa.testing.run import run_child
-
     told: list[str] = []
     project.has("test_p.py", "import time\ndef test_a(): pass\ndef test_b(): time.sleep(1)\n")
     run_child(project.asks(), progress=told.append)
@@ -312,8 +362,6 @@ def test_progress_names_the_test_that_runs(project: Any) -> None:
 
 
 def test_an_interrupted_moa_leaves_nothing_running(project: Any) -> None:
-    from pytest_moa.testing.run import run_child
-
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 

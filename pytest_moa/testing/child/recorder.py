@@ -71,14 +71,20 @@ def dump_stacks_on_signal(run_dir: str) -> None:
 class SourceOnly(importlib.machinery.SourceFileLoader):
     """Compiles what it loads: importlib neither reads nor writes bytecode where a source has no stats."""
 
-    before: Callable[[], None] = staticmethod(lambda: None)
-
-    def exec_module(self, module: Any) -> None:
-        self.before()
-        super().exec_module(module)
-
     def path_stats(self, path: str) -> Any:
         raise OSError(path)
+
+
+class WorkFinder(importlib.machinery.FileFinder):
+    """Finds modules of the work tree. pytest's own loader asks it, too, for the plugins that it rewrites."""
+
+    before: Callable[[], None] = staticmethod(lambda: None)
+
+    def find_spec(self, fullname: str, target: Any = None) -> Any:
+        spec = super().find_spec(fullname, target)
+        if spec is not None and spec.loader is not None:
+            self.before()
+        return spec
 
 
 def read_sources_only(work: str, before: Callable[[], None]) -> None:
@@ -86,9 +92,9 @@ def read_sources_only(work: str, before: Callable[[], None]) -> None:
 
     `before` is called before any module of the work tree runs.
     """
-    SourceOnly.before = staticmethod(before)
+    WorkFinder.before = staticmethod(before)
     inside = os.path.join(os.path.realpath(work), "")
-    hook = importlib.machinery.FileFinder.path_hook(
+    hook = WorkFinder.path_hook(
         (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
         (SourceOnly, importlib.machinery.SOURCE_SUFFIXES),
         (importlib.machinery.SourcelessFileLoader, importlib.machinery.BYTECODE_SUFFIXES),
@@ -115,11 +121,21 @@ class Tracing:
     def __init__(self, order: dict[str, Any], suffix: str) -> None:
         self.order = order
         self.suffix = suffix
+        self.begun = False
         self.coverage: Any = None
+        self.problems: list[str] = []
 
     def start(self) -> None:
-        if self.coverage is not None or not self.order["source"]:
+        if self.begun or not self.order["source"]:
             return
+        self.begun = True
+        try:
+            self.configure()
+            self.coverage.start()
+        except Exception as error:  # noqa: BLE001 - told in the record: without data nothing can be judged
+            self.problems.append(self.told("coverage could not start", error))
+
+    def configure(self) -> None:
         import coverage
 
         core = os.environ.get("COVERAGE_CORE")
@@ -135,30 +151,59 @@ class Tracing:
             )
         finally:
             restore("COVERAGE_CORE", core)
-        self.settle()
-        self.coverage.start()
-
-    def settle(self) -> None:
-        quiet: Any = self.coverage.get_option("run:disable_warnings") or []
         for name, value in {
             "run:relative_files": False,
             "run:dynamic_context": None,
             "run:context": None,
             "run:source": self.order["source"],
-            "run:disable_warnings": [*quiet, *QUIET],
+            "run:disable_warnings": [*self.option("disable_warnings"), *QUIET],
         }.items():
             self.coverage.set_option(name, value)
+        if "multiprocessing" in self.option("concurrency"):
+            self.follow_multiprocessing()
+
+    def option(self, name: str) -> list[str]:
+        return list(self.coverage.get_option("run:" + name) or [])
+
+    def follow_multiprocessing(self) -> None:
+        """Such processes read a settings file of their own: they get one that says what is set here."""
+        from coverage.multiproc import patch_multiprocessing
+
+        settings = {
+            "branch": ["true" if self.coverage.get_option("run:branch") else "false"],
+            "concurrency": self.option("concurrency"),
+            "data_file": [self.order["data_file"]],
+            "omit": self.option("omit"),
+            "source": self.order["source"],
+        }
+        path = os.path.join(self.order["run_dir"], "multiprocessing.rc")
+        lines = [
+            name + " = " + "\n    ".join(values).replace("$", "$$")
+            for name, values in settings.items()
+            if values
+        ]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(["[run]", *lines, ""]))
+        patch_multiprocessing(rcfile=path)  # once a process: coverage's own call then changes nothing
+
+    def switch(self, label: str) -> None:
+        if self.coverage is not None and not self.problems:
+            self.coverage.switch_context(label)
 
     def stop(self) -> list[str]:
-        """Stops and saves. What goes wrong is told, since without data the judgement has nothing to rest on."""
-        if self.coverage is None:
-            return []
+        """Stops and saves; the problems that there were."""
+        if self.coverage is None or self.problems:
+            return self.problems
         try:
             self.coverage.stop()
             self.coverage.save()
         except Exception as error:  # noqa: BLE001 - told in the record, and the data are missing then
-            return ["coverage could not save its data: %s: %s" % (type(error).__name__, error)]  # noqa: UP031 - short
-        return []
+            self.problems.append(self.told("coverage could not save its data", error))
+        return self.problems
+
+    @staticmethod
+    def told(what: str, error: Exception) -> str:
+        return "%s: %s: %s" % (what, type(error).__name__, error)  # noqa: UP031 - the same on every version
 
 
 def restore(name: str, value: str | None) -> None:
@@ -325,7 +370,7 @@ class Switch:
             return
         label = self.label_of(os.path.realpath(str(getattr(item, "path", None) or item.fspath)))
         if label != self.label:
-            self.tracing.coverage.switch_context(label)
+            self.tracing.switch(label)
             self.label = label
 
     def label_of(self, path: str) -> str:

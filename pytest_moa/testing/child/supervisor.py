@@ -242,7 +242,8 @@ def _processes_of_ps() -> list[tuple[int, int]]:
 def name_of(pid: int) -> str:
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         words = file.read(400).replace(b"\0", b" ").decode("utf-8", "replace").strip()
-        return f"{words[:160]} (pid {pid})"
+        if words:
+            return f"{words[:160]} (pid {pid})"
     return f"pid {pid}"
 
 
