@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pytest_moa.errors import BugError, RaceError, RepositoryError
+from pytest_moa.errors import BugError, MoaError, RaceError, RepositoryError
 from pytest_moa.git.command import Git, Result, decode, encode, remedy
 from pytest_moa.git.handle import Repository
 from pytest_moa.git.landing import server_words
@@ -53,7 +53,17 @@ def append(repo: Repository, events: Sequence[Event], *, remote: str | None = No
     files = {path_of(event): _bytes(event) for event in events}
     with owned_folder() as folder, changing(folder, repo, (REF,)):
         tip = _append_here(repo, files, remote)
-        return tip if remote is None else _share(repo, remote, tip)
+        if remote is None:
+            return tip
+        try:
+            return _share(repo, remote, tip)
+        except MoaError as error:
+            raise RepositoryError(
+                f"The ledger is written here, but could not be pushed to {remote}",
+                reason=error.reason or error.message,
+                remedy=error.remedy
+                or f"Let moa's account push the branch {BRANCH}; the events go with the next push.",
+            ) from error
 
 
 def read(repo: Repository, *, remote: str | None = None) -> tuple[Event, ...]:
@@ -169,15 +179,13 @@ def _share(repo: Repository, remote: str, tip: ObjectId) -> ObjectId:
             if pushed.ok:
                 _track(repo, remote, tip)
                 return tip
-            last = pushed
-            if attempt:
-                time.sleep(random.uniform(0.05, 0.3) * attempt)  # noqa: S311 - jitter, no secret
-            at = remote_head(repo, remote, BRANCH)
-            if at == theirs and not _was_race(pushed):
-                raise _not_shared(remote, server_words(last), remedy(last.stderr, repo.git.cwd))
+            if remote_head(repo, remote, BRANCH) == theirs and not _was_race(pushed):
+                words = server_words(pushed)
+                raise RepositoryError("refused", reason=words, remedy=remedy(pushed.stderr, repo.git.cwd))
+            time.sleep(random.uniform(0.05, 0.3) * attempt)  # noqa: S311 - jitter, no secret
         theirs = _fetch(repo, remote)
         tip = _united(repo, theirs)
-    raise _not_shared(remote, "others wrote it all the time", "It goes with the next command that writes.")
+    raise RaceError("others wrote it all the time", remedy="The events go with the next push.")
 
 
 def _was_race(pushed: Result) -> bool:
@@ -199,14 +207,6 @@ def _push(repo: Repository, remote: str, tip: ObjectId, theirs: ObjectId | None)
         remote,
         f"{tip}:{REF}",
         check=False,
-    )
-
-
-def _not_shared(remote: str, reason: str, what_to_do: str) -> RepositoryError:
-    return RepositoryError(
-        f"The ledger is written here, but could not be pushed to {remote}",
-        reason=reason,
-        remedy=what_to_do or f"Let moa's account push the branch {BRANCH}; the events go with the next push.",
     )
 
 

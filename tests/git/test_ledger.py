@@ -214,8 +214,9 @@ def test_a_push_that_fails_keeps_the_event_for_the_next(repo: Repo, tmp_path: Pa
 
 def test_a_remote_that_is_gone_keeps_the_event_too(repo: Repo, tmp_path: Path) -> None:
     repo.git("remote", "add", "origin", str(tmp_path / "nowhere"))
-    with pytest.raises(RepositoryError):
+    with pytest.raises(RepositoryError, match="written here") as caught:
         append(open_repository(repo.path), [event(1)], remote="origin")
+    assert "git remote -v" in caught.value.remedy
     assert numbers(repo) == [1]
 
 

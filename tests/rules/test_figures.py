@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,8 +14,8 @@ from pytest_moa.rules.threshold import raised
 NINETY = Decimal(90)
 
 
-def lines(path: str, executed: set[int], missing: set[int], **more: frozenset[tuple[int, int]]) -> FileLines:
-    return FileLines(path=path, executed=frozenset(executed), missing=frozenset(missing), **more)
+def lines(path: str, executed: set[int], missing: set[int]) -> FileLines:
+    return FileLines(path=path, executed=frozenset(executed), missing=frozenset(missing))
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,8 @@ def test_only_own_lines_count() -> None:
 
 
 def test_branches_that_start_on_own_lines_count() -> None:
-    file = lines(
-        "a.py",
-        {1, 2},
-        set(),
+    file = replace(
+        lines("a.py", {1, 2}, set()),
         executed_branches=frozenset({(1, 2)}),
         missing_branches=frozenset({(1, -1), (2, 5)}),
     )
