@@ -116,7 +116,7 @@ def test_a_lone_surrogate_can_still_be_printed(tmp_path: Path) -> None:
     assert seen.collected[0].encode("utf-8") == b"a\\ud800"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 def test_no_bytes_at_all_make_the_reader_raise(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "record").write_bytes(json.dumps(BEGIN).encode() + b"\n" + data)
@@ -134,7 +134,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(EVENTS, max_size=5))
 def test_no_events_of_strange_types_make_the_reader_raise(
     tmp_path: Path, events: list[dict[str, Any]]
