@@ -47,7 +47,8 @@ def gate_lines(result: GateResult) -> list[str]:
     lines = [f"{verdict}  Agent {safe(result.agent)}{_named(result.name, result.agent)}{about}"]
     if result.reason:
         lines.append(f"📝 {safe(result.reason)}")
-    lines += _figures(result)
+    if result.candidate is not None or result.tests.collected:
+        lines += _figures(result)
     lines += [line for finding in result.findings for line in _finding(finding)]
     if result.conflicts:
         lines += _list("🔀 Conflicts with the target in", result.conflicts)

@@ -88,5 +88,7 @@ def _make(project: Project, work: Path, folder: Path, policy: EnvironmentKeys) -
         cache_root=cache_root(project.environ),
         timeout=policy.timeout,
         environ=project.environ,
+        keep=policy.keep,
+        drop=policy.drop,
         python=find_python(policy.python, project) if policy.python else Path(sys.executable),
     )

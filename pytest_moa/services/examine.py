@@ -246,8 +246,7 @@ def source_roots(own: Sequence[str], tree: frozenset[str], prefix: str) -> tuple
             and f"{place}/__init__.py" not in tree
         ):
             roots.add(place)
-    home = prefix.rstrip("/") or "."
-    return tuple(sorted(root for root in roots if root != home))
+    return tuple(sorted(roots))
 
 
 def _exists(tree: frozenset[str], prefix: str) -> Callable[[str], bool]:

@@ -14,7 +14,7 @@ from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import failures
 from pytest_moa.rules.threshold import raised
 from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
-from pytest_moa.services.landings import place_of_head
+from pytest_moa.services.landings import place_of_head, without_common_history
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.verdicts import remember
@@ -42,7 +42,9 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     swept = sweep()
     blank = _blank(project, agent, branch)
     if (nothing := _nothing_to_judge(project, branch)) is not None:
-        return replace(blank, verdict="undetermined", reason=nothing, seconds=time.monotonic() - started)
+        reason, remedy = nothing
+        seconds = time.monotonic() - started
+        return replace(blank, verdict="undetermined", reason=reason, remedy=remedy, seconds=seconds)
     with Quarantine.open(project.repo) as quarantine:
         result = _in_quarantine(project, quarantine, branch, options, blank)
     result = _untouched(result, git.differences(before, git.fingerprint(project.repo)))
@@ -78,15 +80,14 @@ def _pinned(project: Project, wanted: str, options: GateOptions) -> tuple[Agent,
     return known, BranchRef(name=name, ref=options.head, head=head)
 
 
-def _nothing_to_judge(project: Project, branch: BranchRef) -> str | None:
+def _nothing_to_judge(project: Project, branch: BranchRef) -> tuple[str, str | None] | None:
     place, commit = place_of_head(project, branch.head)
     if place == "landed":
-        return f"{branch.name} has landed on {project.target.name} already" + (
-            f", as {commit[:10]}" if commit else ""
-        )
+        as_what = f", as {commit[:10]}" if commit else ""
+        return f"{branch.name} has landed on {project.target.name} already{as_what}", None
     if place == "untouched":
-        return f"{branch.name} has no commit that {project.target.name} has not"
-    return None
+        return f"{branch.name} has no commit that {project.target.name} has not", "Commit work on it first."
+    return without_common_history(project, branch)
 
 
 def _in_quarantine(

@@ -22,7 +22,7 @@ from pytest_moa.render.json_contract import counts_json, coverage_json
 from pytest_moa.rules.gate import failures
 from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
 from pytest_moa.services.gate import threshold_of
-from pytest_moa.services.landings import history, place_of_head
+from pytest_moa.services.landings import history, place_of_head, without_common_history
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
@@ -307,22 +307,15 @@ def _held(project: Project, agent: Agent, branch: BranchRef, place: str) -> Reje
         return held(
             f"{branch.name} has no commit that {project.target.name} has not", "Commit work on it first."
         )
+    if (unrelated := without_common_history(project, branch)) is not None:
+        return replace(held(*unrelated), kind="undetermined")
     if agent.unpushed:
         return held(
             f"{branch.name} is only here, not on {project.target.remote}",
             f"Push it: `git push {project.target.remote} {branch.name}`.",
         )
-    word = (git.commit_info(project.repo, branch.head).values("Moa-Ready") or ("",))[-1].strip().lower()
-    if word == "no":
-        return held(
-            f"the head of {branch.name} says `Moa-Ready: no`",
-            "Commit again without it when the work is done.",
-        )
-    if "requested" in project.policy.integration.require and word != "yes":
-        return held(
-            f"the policy asks for a request, and the head of {branch.name} has no `Moa-Ready: yes`",
-            "Add the trailer `Moa-Ready: yes` to the head's message.",
-        )
+    if (unasked := _unasked(project, branch)) is not None:
+        return held(*unasked)
     waiting = tuple(
         other for other in project.policy.entry(agent.id).depends_on if not _has_landed(project, other)
     )
@@ -331,6 +324,22 @@ def _held(project: Project, agent: Agent, branch: BranchRef, place: str) -> Reje
             f"agent {agent.id} depends on {', '.join(waiting)}, not landed yet",
             "Integrate these first.",
             waiting,
+        )
+    return None
+
+
+def _unasked(project: Project, branch: BranchRef) -> tuple[str, str] | None:
+    """Why the agent itself, by its head's trailer, holds its work back or has not asked; and the remedy."""
+    word = (git.commit_info(project.repo, branch.head).values("Moa-Ready") or ("",))[-1].strip().lower()
+    if word == "no":
+        return (
+            f"the head of {branch.name} says `Moa-Ready: no`",
+            "Commit again without it when the work is done.",
+        )
+    if "requested" in project.policy.integration.require and word != "yes":
+        return (
+            f"the policy asks for a request, and the head of {branch.name} has no `Moa-Ready: yes`",
+            "Add the trailer `Moa-Ready: yes` to the head's message.",
         )
     return None
 

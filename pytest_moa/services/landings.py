@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_moa.git import repository as git
 from pytest_moa.git.history import on_first_parent_line
-from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.agents import BranchRef, ObjectId
 from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER, Merged, Place, landing_of, place_of
 from pytest_moa.services.project import Project
 
@@ -17,6 +17,24 @@ def history(project: Project) -> tuple[Merged, ...]:
     keys = (AGENT_TRAILER, HEAD_TRAILER)
     found = git.first_parent_trailers(project.repo, project.target.head, keys, limit=HISTORY)
     return tuple(Merged(commit=info.id, trailers={key: info.values(key) for key in keys}) for info in found)
+
+
+def without_common_history(project: Project, branch: BranchRef) -> tuple[str, str] | None:
+    """Why a head cannot be merged with the target at all, and the remedy; None where they have a common ancestor.
+
+    Git would call every file of such a merge a conflict: in a shallow clone that accuses an innocent branch.
+    """
+    if git.merge_base(project.repo, project.target.head, branch.head) is not None:
+        return None
+    if project.repo.shallow:
+        return (
+            f"this clone is too shallow to know what {branch.name} and {project.target.name} have in common",
+            "Fetch the whole history: `git fetch --unshallow`; in a workflow check out with `fetch-depth: 0`.",
+        )
+    return (
+        f"{branch.name} and {project.target.name} have no common history",
+        f"Start the branch again from {project.target.name}, and bring its commits there.",
+    )
 
 
 def place_of_head(

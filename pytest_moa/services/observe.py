@@ -11,7 +11,7 @@ from pytest_moa.model.agents import Agent, BranchRef
 from pytest_moa.model.results import AgentState, StatusReport
 from pytest_moa.rules import progress as rules
 from pytest_moa.rules.landed import Merged, Place
-from pytest_moa.services.landings import history, place_of_head
+from pytest_moa.services.landings import history, place_of_head, without_common_history
 from pytest_moa.services.project import Project
 from pytest_moa.services.verdicts import recall
 
@@ -105,8 +105,10 @@ def _facts(
 
 def _merges(project: Project, only: str | None = None) -> dict[str, bool]:
     """Head to whether it merges with the target cleanly, all in one batch."""
-    heads = [a.branch.head for a in project.agents if a.branch is not None and only in {None, a.id}]
-    wanted = list(dict.fromkeys(heads))
+    refs = [a.branch for a in project.agents if a.branch is not None and only in {None, a.id}]
+    if project.repo.shallow:
+        refs = [ref for ref in refs if without_common_history(project, ref) is None]
+    wanted = list(dict.fromkeys(ref.head for ref in refs))
     if not wanted:
         return {}
     with Quarantine.open(project.repo) as quarantine:

@@ -237,3 +237,18 @@ def test_hostile_branch_names_are_only_names(team: Team) -> None:
     answer = team.moa("gate", "03", "--json")
     assert (answer.code, answer.data["branch"]) == (0, f"agent-03-{name}")
     assert not [tmp.name for tmp in team.path.glob("pwned")]
+
+
+def test_a_clone_too_shallow_for_a_merge_base_accuses_nobody_of_a_conflict(
+    team: Team, tmp_path: Path
+) -> None:
+    team.green("03", "inc")
+    team.repo.writes({"NEWS": "x\n"}).commits()
+    clone = Repo(tmp_path / "clone")
+    team.repo.git("clone", "-q", "--depth", "1", "--no-single-branch", f"file://{team.path}", str(clone.path))
+    answer = Team(clone).moa("gate", "03", "--json")
+    assert (answer.code, answer.data["verdict"], answer.data["conflicts"]) == (3, "undetermined", [])
+    assert "too shallow" in answer.data["reason"]
+    assert "--unshallow" in answer.data["remedy"]
+    clone.git("fetch", "-q", "--unshallow")
+    assert Team(clone).moa("gate", "03", "--json").data["verdict"] == "passed"
