@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 from support.repos import Repo
 
 from pytest_moa.errors import RepositoryError
-from pytest_moa.git import ledger
 from pytest_moa.git.ledger import append, path_of, read, read_ledger
 from pytest_moa.git.repository import fingerprint, open_repository
 from pytest_moa.model.results import Event
@@ -30,8 +30,34 @@ def numbers(repo: Repo, remote: str | None = None) -> list[object]:
     return [e.data["n"] for e in read(open_repository(repo.path), remote=remote)]
 
 
-def append_one(place: Path, number: int) -> None:
-    append(open_repository(place), [event(number)])
+WRITERS = """
+import fcntl, os, sys
+from pathlib import Path
+from pytest_moa.git.ledger import append
+from pytest_moa.git.repository import open_repository
+from pytest_moa.model.results import Event
+remote, lock, *places = sys.argv[1:]
+if lock == "unlocked":
+    def refused(*_): raise OSError
+    fcntl.flock = refused
+def write(place, n):
+    event = Event(kind="gate", at=f"2026-11-24T07:58:23.{n:06}+00:00", data={"n": n})
+    append(open_repository(Path(place)), [event], remote=remote or None)
+open_repository(Path(places[0]))  # loads GitPython, which a hundred processes need not do again
+children = []
+for n, place in enumerate(places):
+    child = os.fork()
+    if child == 0:
+        write(place, n)
+        os._exit(0)
+    children.append(child)
+sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
+"""
+
+
+def write_at_once(places: list[Path], *, remote: str = "", lock: str = "locked") -> None:
+    """One process a place, all at once; they number their events."""
+    subprocess.run([sys.executable, "-c", WRITERS, remote, lock, *map(str, places)], check=True)
 
 
 @pytest.fixture
@@ -90,29 +116,12 @@ def test_writing_touches_no_index_work_tree_or_setting(repo: Repo) -> None:
 
 
 def test_a_hundred_writers_at_once_append_a_hundred_events(repo: Repo) -> None:
-    # Forked after GitPython is loaded: a hundred interpreters that import it would only measure the machine.
-    open_repository(repo.path)
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=append_one, args=(repo.path, n)) for n in range(100)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 100
+    write_at_once([repo.path] * 100)
     assert numbers(repo) == list(range(100))
 
 
-def test_writers_that_know_no_lock_lose_no_event_either(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
-        raise OSError
-
-    monkeypatch.setattr(ledger.fcntl, "flock", refused)  # type: ignore[attr-defined] # a filesystem without locks
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=append_one, args=(repo.path, n)) for n in range(12)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+def test_writers_that_know_no_lock_lose_no_event_either(repo: Repo) -> None:
+    write_at_once([repo.path] * 12, lock="unlocked")
     assert numbers(repo) == list(range(12))
 
 
@@ -179,20 +188,10 @@ def test_two_machines_histories_are_united(repo: Repo, tmp_path: Path) -> None:
     origin.git("fsck", "--strict")
 
 
-def append_to(place: Path, number: int) -> None:
-    append(open_repository(place), [event(number)], remote="origin")
-
-
 def test_machines_that_push_at_once_lose_no_event(repo: Repo, tmp_path: Path) -> None:
     origin = repo.with_remote(tmp_path / "o.git")
     places = [origin.clone(tmp_path / f"m{n}").path for n in range(4)]
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=append_to, args=(place, n)) for n, place in enumerate(places)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 4
+    write_at_once(places, remote="origin")
     assert numbers(origin) == [0, 1, 2, 3]
 
 

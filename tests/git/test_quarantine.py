@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ from support.repos import Repo
 
 from pytest_moa.errors import ConflictError
 from pytest_moa.git.command import Git
-from pytest_moa.git.owned import _remove_tree
 from pytest_moa.git.quarantine import Quarantine, message_of
 from pytest_moa.git.repository import added_lines, commit_info, fingerprint, open_repository
 
@@ -312,16 +312,12 @@ def test_closing_as_an_ordinary_user_removes_read_only_folders(tmp_path: Path) -
     (place / "a/b").chmod(0o500)
     (place / "a").chmod(0)
     tmp_path.chmod(0o755)
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chdir(tmp_path)  # the folders above it are root's alone
-            os.setgid(65534)
-            os.setuid(65534)
-            _remove_tree(Path("moa-x/a"))
-        finally:
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    # The folders above are root's alone, and so is the interpreter: everything is loaded, and entered, first.
+    code = (
+        "import os, sys; from pathlib import Path; from pytest_moa.git.owned import _remove_tree; "
+        "os.chdir(sys.argv[1]); os.setgid(65534); os.setuid(65534); _remove_tree(Path('moa-x/a'))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert not (place / "a").exists()
 
 
