@@ -22,7 +22,7 @@ from pytest_moa.errors import MoaError, RefusedError, UndeterminedError
 from pytest_moa.github.commands import annotation, fence, neutral
 from pytest_moa.github.context import read_context
 from pytest_moa.github.outputs import append, write_outputs
-from pytest_moa.github.runner_files import untouched
+from pytest_moa.github.runner_files import empty_others, untouched
 from pytest_moa.render import markdown
 
 SUMMARY_BYTES = 1024 * 1024 - 4096
@@ -84,6 +84,9 @@ def _landed(environ: Mapping[str, str], folder: Path, tested: Report) -> Report:
 def conclude(environ: Mapping[str, str]) -> int:
     """Outputs, summary, annotations; the status is the job's end."""
     report = _last_report(environ)
+    if not environ.get("MOA_ACTION_DIGEST"):
+        # The testing step was killed and could not put the runner's files back.
+        report = replace(report, touched=empty_others(environ))
     try:
         inputs = read_inputs(environ)
     except MoaError:

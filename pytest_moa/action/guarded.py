@@ -27,7 +27,8 @@ LOG_BYTES = 16 * 1024 * 1024
 LINE_BYTES = 64 * 1024
 KILL_SECONDS = 20.0
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # these numbers: linux/prctl.h
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -54,6 +55,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str], log: TextIO, befo
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread of ours runs yet
     )
     if child.stdout is None or child.stderr is None:
         raise BugError("A child without pipes")
@@ -160,6 +162,11 @@ def _guard() -> Iterator[None]:
     finally:
         _prctl(_PR_SET_DUMPABLE, 1)
         _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _die_with_parent() -> None:
+    """A test may kill the process above moa; moa's own supervisor then ends what moa had started."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -65,6 +65,26 @@ def restore(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name in (*changed, *added) if name)
 
 
+def empty_others(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Empty the command files of other steps, where no snapshot was kept; the names of those that held anything.
+
+    For an action's inner step: the steps before it are read already, and nothing honest writes to the outer one's.
+    """
+    own = [Path(environ[name]) for name in VARIABLES if environ.get(name)]
+    alike = [p for file in own for p in sorted(file.parent.glob(f"{_kind(file)}*")) if p not in own]
+    emptied = [p for p in alike if not _is_plain(p) or p.stat().st_size]
+    for path in emptied:
+        _removed(path)
+        path.write_bytes(b"")
+    return tuple(path.name for path in emptied)
+
+
+def _kind(file: Path) -> str:
+    """`set_env_` of `set_env_<guid>`; a name without such an end stands for itself alone."""
+    head, mark, _ = file.name.rpartition("_")
+    return head + mark if mark and "." not in file.name else file.name
+
+
 @contextmanager
 def untouched(environ: Mapping[str, str]) -> Iterator[list[str]]:
     """The command files are as before when it ends; the list then names those that were not."""

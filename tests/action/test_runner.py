@@ -16,7 +16,7 @@ from pytest_moa.errors import BugError, RefusedError
 from pytest_moa.github.commands import annotation, fence, neutral
 from pytest_moa.github.context import Context, parse_context, read_context
 from pytest_moa.github.outputs import append, entry, write_outputs
-from pytest_moa.github.runner_files import VARIABLES, untouched
+from pytest_moa.github.runner_files import VARIABLES, empty_others, untouched
 
 _OID = "a" * 40
 
@@ -212,3 +212,14 @@ def test_the_default_branch_comes_from_the_event(tmp_path: Path) -> None:
     file.write_text(json.dumps({"repository": {"default_branch": "main"}}))
     environ = {"GITHUB_EVENT_NAME": "schedule", "GITHUB_EVENT_PATH": str(file)}
     assert read_context(environ).default_branch == "main"
+
+
+def test_without_a_snapshot_the_files_of_other_steps_are_emptied(tmp_path: Path) -> None:
+    environ = _runner(tmp_path)
+    folder = tmp_path / "commands"
+    Path(environ["GITHUB_OUTPUT"]).write_text("own=1\n")
+    (folder / "event.json").write_text("{}")
+    assert empty_others(environ) == ("github_env_outer",)
+    assert (folder / "github_env_outer").read_bytes() == b""
+    assert Path(environ["GITHUB_OUTPUT"]).read_text() == "own=1\n"
+    assert (folder / "event.json").read_text() == "{}"

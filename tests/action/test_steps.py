@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -401,3 +402,43 @@ def test_the_testing_step_itself_starts_again_without_the_callers_secrets(
         steps.main(["test"])
     assert "SECRET" not in started[0].values()
     assert started[0]["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal at a parent's death is Linux's")
+def test_moa_dies_with_the_step_that_started_it(job: Job) -> None:
+    does = f"open({str(job.root / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    job.moa(gate_answer(), 0, does)
+    words = [sys.executable, "-c", _STEP, str(job.script)]
+    step = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    pid = _once_written(job.root / "pid")
+    step.kill()
+    step.wait()
+    deadline = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _alive(pid)
+    status, outputs = steps.conclude(job.environ("finish", IN_FAIL_ON="never")), job.outputs("finish")
+    assert (status, outputs["verdict"]) == (1, "undetermined")
+
+
+_STEP = """
+import os, sys
+from pytest_moa.action import guarded
+guarded.run([sys.executable, sys.argv[1]], dict(os.environ), sys.stdout)
+"""
+
+
+def _once_written(file: Path) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if file.exists() and file.read_text():
+            return int(file.read_text())
+        time.sleep(0.02)
+    pytest.fail(f"{file} was never written")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
