@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_moa.model.results import Finding
-from pytest_moa.rules.integrity import agent_instructions, outside_scope, tests_removed
+from pytest_moa.rules.integrity import agent_instructions, outside_scope, tests_removed, tests_silenced
 from pytest_moa.rules.integrity.kit import Change, FileChange, Ownership, Read, Rule
 from pytest_moa.rules.integrity.policy import apply_policy
 
@@ -13,6 +13,7 @@ __all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "page", "
 
 RULES: tuple[Rule, ...] = (
     tests_removed,
+    tests_silenced,
     outside_scope,
     agent_instructions,
 )
