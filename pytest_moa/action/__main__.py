@@ -30,7 +30,7 @@ SUMMARY_BYTES = 1024 * 1024 - 4096
 
 def test(environ: Mapping[str, str]) -> int:
     """Gate, or integrate up to the landing. The verdict is told by the last step, so this one succeeds."""
-    folder = Path(tempfile.mkdtemp(prefix="moa-", dir=environ.get("RUNNER_TEMP") or None))
+    folder = _new_folder(environ)
     try:
         report = _tested(environ, folder)
     except MoaError as error:
@@ -84,7 +84,7 @@ def _landed(environ: Mapping[str, str], folder: Path, tested: Report) -> Report:
 def conclude(environ: Mapping[str, str]) -> int:
     """Outputs, summary, annotations; the status is the job's end."""
     report = _last_report(environ)
-    if not environ.get("MOA_ACTION_DIGEST"):
+    if not _tested_to_the_end(environ):
         # The testing step was killed and could not put the runner's files back.
         report = replace(report, touched=empty_others(environ))
     try:
@@ -92,7 +92,7 @@ def conclude(environ: Mapping[str, str]) -> int:
     except MoaError:
         inputs = Inputs()  # the first step has told what is wrong with them; that report fails in any case
     why = finish.failure(report, inputs.fail_on)
-    folder = Path(environ.get("MOA_ACTION_FOLDER") or tempfile.mkdtemp(prefix="moa-"))
+    folder = Path(environ["MOA_ACTION_FOLDER"]) if _tested_to_the_end(environ) else _new_folder(environ)
     text = _summary_within(finish.summary(report))
     summary_path, report_path = folder / "summary.md", folder / "report.json"
     summary_path.write_text(text, encoding="utf-8")
@@ -110,7 +110,7 @@ def _last_report(environ: Mapping[str, str]) -> Report:
     folder = Path(environ.get("MOA_ACTION_FOLDER") or "/nonexistent")
     staged, landed = environ.get("MOA_ACTION_COMMIT", ""), environ.get("MOA_ACTION_LAND_DIGEST", "")
     try:
-        if not environ.get("MOA_ACTION_DIGEST"):
+        if not _tested_to_the_end(environ):
             raise UndeterminedError(
                 "The step that runs the tests ended before it could answer",
                 remedy="Look into its log; something may have killed it.",
@@ -118,11 +118,20 @@ def _last_report(environ: Mapping[str, str]) -> Report:
         report = load(folder / "test.json", environ["MOA_ACTION_DIGEST"])
         if not staged:
             return report
-        if not landed:
+        if not landed or environ.get("MOA_ACTION_LAND_OUTCOME") != "success":
             raise UndeterminedError("The landing step ended before it could answer", remedy="Run again.")
         return load(folder / "land.json", landed)
     except MoaError as error:
         return replace(_refused(error), status=70)
+
+
+def _tested_to_the_end(environ: Mapping[str, str]) -> bool:
+    """A step that was killed may have left outputs of a test's making; the runner's own word on its end counts."""
+    return bool(environ.get("MOA_ACTION_DIGEST")) and environ.get("MOA_ACTION_OUTCOME") == "success"
+
+
+def _new_folder(environ: Mapping[str, str]) -> Path:
+    return Path(tempfile.mkdtemp(prefix="moa-action-", dir=environ.get("RUNNER_TEMP") or None))
 
 
 def _staged_commit(report: Report) -> str:

@@ -100,9 +100,13 @@ class Job:
         assert steps.test(self.environ("test", **inputs)) == 0
         tested = self.outputs("test")
         handed = {f"MOA_ACTION_{n.upper()}": tested[n] for n in ("folder", "digest", "commit")}
+        handed["MOA_ACTION_OUTCOME"] = "success"
         if tested["commit"]:
             steps.land(self.environ("land", MOA_ACTION_PATH=str(self.root), MOA_TOKEN=token, **handed))
-            handed["MOA_ACTION_LAND_DIGEST"] = self.outputs("land")["digest"]
+            handed |= {
+                "MOA_ACTION_LAND_DIGEST": self.outputs("land")["digest"],
+                "MOA_ACTION_LAND_OUTCOME": "success",
+            }
         status = steps.conclude(self.environ("finish", **handed, **inputs))
         return status, self.outputs("finish")
 
@@ -402,6 +406,17 @@ def test_the_testing_step_itself_starts_again_without_the_callers_secrets(
         steps.main(["test"])
     assert "SECRET" not in started[0].values()
     assert started[0]["PATH"] == os.environ["PATH"]
+
+
+def test_outputs_of_a_killed_step_are_not_believed(job: Job) -> None:
+    folder = job.root / "forged"
+    folder.mkdir()
+    forged = Report(verb="gate", agent="03", status=0, result=gate_answer(), summary="## PASSED")
+    handed = {"MOA_ACTION_FOLDER": str(folder), "MOA_ACTION_DIGEST": save(forged, folder / "test.json")}
+    status = steps.conclude(job.environ("finish", MOA_ACTION_OUTCOME="failure", **handed))
+    assert (status, job.outputs("finish")["verdict"]) == (1, "undetermined")
+    steps.conclude(job.environ("other", MOA_ACTION_OUTCOME="success", **handed))
+    assert job.outputs("other")["verdict"] == "passed"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at a parent's death is Linux's")
