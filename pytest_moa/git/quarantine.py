@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from pytest_moa.git.owned import OwnedFolder, abandoned, owned_folder, remove
 from pytest_moa.git.repository import commit_infos, read_objects
 from pytest_moa.model.agents import ObjectId
 
+_PATIENCE = 30  # tenths of a second
 _NOBODY = "moa <moa@localhost>"
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -195,10 +197,19 @@ def sweep() -> list[str]:
     said: list[str] = []
     for folder in abandoned():
         said += clear_intents(folder)
-        remove(folder.path)
+        _remove_patiently(folder.path)
         if not folder.path.exists():
             said.append(f"removed {folder.path}, left by a run that died")
     return said
+
+
+def _remove_patiently(path: Path) -> None:
+    """What a killed run had started dies a moment after it, and may write into the folder until then."""
+    for _ in range(_PATIENCE):
+        remove(path)
+        if not path.exists():
+            return
+        time.sleep(0.1)
 
 
 def _made(folder: OwnedFolder, repo: Repository) -> Quarantine:

@@ -75,6 +75,8 @@ def integrate(project: Project, wanted: Sequence[str], options: IntegrateOptions
             project = reread(project)
         attempt, project = _with_retries(project, agent, options)
         done.append(attempt)
+    # Once more: a dead run's children may have outlived the first look by a moment.
+    notes += (f"Removed what a dead run had left: {name}" for name in sweep())
     return IntegrationResult(
         branch=project.target.name,
         before=before,

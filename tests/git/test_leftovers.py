@@ -86,7 +86,8 @@ def test_what_cannot_be_told_stays() -> None:
     (broken / "owner.json").write_text('{"pid": 1')
     linked = Path(tempfile.gettempdir()) / "moa-linked"
     linked.mkdir()
-    (linked / "owner.json").symlink_to(stays[0] / "owner.json")
+    dead = abandoned_folder("elsewhere") / "owner.json"
+    (linked / "owner.json").symlink_to(dead)
     young = Path(tempfile.gettempdir()) / "moa-young"
     young.mkdir()
     assert sweep() == []

@@ -227,6 +227,7 @@ def test_what_tests_changed_is_told_and_restored(repo: Repo, quarantine: Quarant
     (work / "deep/er").chmod(0o500)
     (work / "x/y.py").unlink()
     os.link(outside / "mod.py", work / "x/y.py")
+    os.link(work / "run.sh", outside / "same")  # its content could still be changed from there
     (work / "planted.py").write_text("evil\n")
     paths = [
         "core.py",
@@ -239,7 +240,8 @@ def test_what_tests_changed_is_told_and_restored(repo: Repo, quarantine: Quarant
         "none/such.py",
     ]
     assert set(quarantine.dirty(work, head)) == set(paths[:-2])
-    assert quarantine.restore(work, head, [*paths, "run.sh"]) == tuple(paths[:-1])
+    assert quarantine.restore(work, head, [*paths, "run.sh", "crlf.txt"]) == (*paths[:-1], "run.sh")
+    assert (work / "run.sh").stat().st_nlink == 1
     assert quarantine.dirty(work, head) == ()
     assert (outside / "mod.py").read_text() == "precious\n"
     assert not (work / "core.py").is_symlink()
@@ -269,6 +271,7 @@ def test_settings_that_tests_plant_in_the_store_do_not_count(
     outside.write_text("mine\n")
     (store / "config").unlink()
     (store / "config").symlink_to(outside)
+    (store / ".gitattributes").write_text("* merge=union\n")
     (store / "info").mkdir()
     (store / "info/attributes").write_text("* merge=union\n")
     (store / "info/grafts").write_text(f"{target}\n")

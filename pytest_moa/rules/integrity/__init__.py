@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pytest_moa.model.results import Finding
-from pytest_moa.rules.integrity import agent_instructions, outside_scope, tests_removed, tests_silenced
+from pytest_moa.rules.integrity import (
+    agent_instructions,
+    assertions_weakened,
+    outside_scope,
+    tests_removed,
+    tests_silenced,
+)
 from pytest_moa.rules.integrity.kit import Change, FileChange, Ownership, Read, Rule
 from pytest_moa.rules.integrity.policy import apply_policy
 
@@ -14,6 +20,7 @@ __all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "page", "
 RULES: tuple[Rule, ...] = (
     tests_removed,
     tests_silenced,
+    assertions_weakened,
     outside_scope,
     agent_instructions,
 )

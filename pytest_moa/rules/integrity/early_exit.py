@@ -28,7 +28,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Literal
 
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding, FindingSeverity
@@ -236,10 +235,19 @@ def _statement(spot: Spot, page: Page) -> Told | None:
         return _call(node, spot, page)
     if isinstance(node, ast.Raise) and node.exc is not None:
         return _raise(node.exc, spot, page)
+    if isinstance(node, ast.Attribute) and node.attr == "__dict__":
+        return _searched(node, spot, page)
     return None
 
 
-def _call(call: ast.Call, spot: Spot, page: Page) -> Told | None:
+def _searched(expr: ast.expr, spot: Spot, page: Page) -> Told | None:
+    owner = _whole_module(expr, spot)
+    if owner is None or page.group == "source" or isinstance(spot.parent, ast.Subscript):
+        return None
+    return "block", f"the names of `{owner}` are searched for what is not said"
+
+
+def _call(call: ast.Call, spot: Spot, page: Page) -> Told | None:  # noqa: PLR0911 - one case a way to end
     names = spot.dotted(call.func)
     if found := _first(names, _KILLS):
         return _kill(call, spot, page, found)
@@ -249,6 +257,10 @@ def _call(call: ast.Call, spot: Spot, page: Page) -> Told | None:
         return "block", f"`{chain(call.func)[-1]}` of the C library ends or changes the process"
     if names & {"getattr", "builtins.getattr"} and len(call.args) >= 2:
         return _computed(call, spot, page)
+    if names & {"vars", "builtins.vars"}:
+        return _searched(call, spot, page)
+    if page.group == "tests" and chain(call.func)[-1] in ("parent", "parents") and page.mentions("psutil"):
+        return "block", "`psutil` reaches for the process that judges"
     if page.group == "tests" and any(_PROCESSES.fullmatch(n) for n in names) and _runs_kill(call, spot):
         return "block", "a subprocess kills processes"
     return None
@@ -331,8 +343,18 @@ def _computed(call: ast.Call, spot: Spot, page: Page) -> Told | None:
     owner = _first(spot.dotted(call.args[0]), _GUARDED_OWNERS)
     if owner is None or page.group == "source":
         return None
-    severity: Literal["block", "warn"] = "warn" if spot.where in ("test", "nested", "function") else "block"
-    return severity, f"`getattr({owner}, …)` with a computed name hides what is called"
+    # A test that is given names one by one asks for them by a variable; anything longer is a disguise.
+    given = isinstance(call.args[1], ast.Name) and spot.where in ("test", "nested", "function")
+    return "warn" if given else "block", f"`getattr({owner}, …)` with a computed name hides what is called"
+
+
+def _whole_module(expr: ast.expr, spot: Spot) -> str | None:
+    """The module of which all names are gone through (`vars(os)`, `os.__dict__`) to find one without saying it."""
+    if isinstance(expr, ast.Attribute) and expr.attr == "__dict__":
+        return _first(spot.dotted(expr.value), _GUARDED_OWNERS)
+    if isinstance(expr, ast.Call) and expr.args and spot.dotted(expr.func) & {"vars", "builtins.vars"}:
+        return _first(spot.dotted(expr.args[0]), _GUARDED_OWNERS)
+    return None
 
 
 def _runs_kill(call: ast.Call, spot: Spot) -> bool:

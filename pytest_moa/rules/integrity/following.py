@@ -39,6 +39,7 @@ class Module:
         self.tree = tree
         self.names = Names(tree, path)
         self.definitions: dict[str, Definition] = {}
+        self._local: dict[int, dict[str, Definition]] = {}
         for node in walk(tree.body, into_scopes=False):
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
                 self.definitions[node.name] = node
@@ -53,6 +54,11 @@ class Module:
             for n in walk(owner.body, into_scopes=False)
             if isinstance(n, (*FUNCTIONS, ast.ClassDef))
         }
+
+    def local_functions(self, scope: ast.AST | None) -> dict[str, Definition]:
+        if id(scope) not in self._local:
+            self._local[id(scope)] = local_functions(scope)
+        return self._local[id(scope)]
 
 
 class Project:
@@ -153,7 +159,7 @@ class Project:
         if _is_own_member(expr) and owner is not None:
             member = self.inherited(Place(path, owner)).get(expr.attr)
             return [] if member is None else [member]
-        local = local_functions(scope)
+        local = module.local_functions(scope)
         if isinstance(expr, ast.Name) and expr.id in local:
             return [Place(path, local[expr.id])]
         found = (self.definition(name, path) for name in sorted(module.names.dotted(expr, scope)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pytest_moa.rules.integrity.names import FUNCTIONS, SCOPES, Names
-from pytest_moa.rules.integrity.truth import truth
+from pytest_moa.rules.integrity.truth import MUTABLE, truth
 
 LOUD = frozenset({"AssertionError", "Exception", "BaseException"})
 """Exceptions that an `except` clause must not catch if a failed assertion is to be heard."""
@@ -174,7 +174,9 @@ def _catches(items: list[ast.withitem], state: _State) -> bool:
 
 
 def _is_empty(items: ast.expr, state: _State) -> bool:
-    return state.names.constant(items, state.scope) in ((), "")
+    # A list that was empty when it was bound may have been filled since.
+    filled = isinstance(state.names.only_value(items, state.scope), MUTABLE)
+    return not filled and state.names.constant(items, state.scope) in ((), "")
 
 
 def _has_break(body: list[ast.stmt]) -> bool:

@@ -46,6 +46,11 @@ class Names:
         bound = self._lookup(name, self._local(scope))
         return [value for value in bound if isinstance(value, ast.expr)]
 
+    def only_value(self, expr: ast.expr, scope: ast.AST | None = None) -> ast.expr | None:
+        """The one expression that a name is ever bound to; None where there are more, or it is no name."""
+        bound = self._lookup(expr.id, self._local(scope)) if isinstance(expr, ast.Name) else []
+        return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.expr) else None
+
     def _local(self, scope: ast.AST | None) -> Bound:
         if scope is None or isinstance(scope, ast.Module):
             return {}
@@ -74,6 +79,9 @@ class Names:
                     _assign(target, node.value, bound)
             elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
                 _assign(node.target, node.value, bound)
+            else:
+                for name in _changed(node):
+                    bound[name].append("<changed>")
         return bound
 
     def _import_from(self, node: ast.ImportFrom, bound: Bound) -> None:
@@ -120,7 +128,7 @@ class Names:
         found: set[str] = set()
         for value in self._lookup(name, local)[-4:]:
             if isinstance(value, str):
-                found.add(value)
+                found.add(value if value[0] != "<" or value.startswith("<argument>") else name)
             elif not (isinstance(value, ast.Name) and value.id == name):
                 found |= self._dotted(value, local, depth - 1)
         if found:
@@ -274,6 +282,26 @@ def walk(body: Iterable[ast.AST], *, into_scopes: bool) -> Iterator[ast.AST]:
         yield node
         if into_scopes or not isinstance(node, SCOPES):
             stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def _changed(node: ast.AST) -> list[str]:
+    """Names that a statement gives values which only a run can tell."""
+    match node:
+        case (
+            ast.AugAssign(target=ast.expr() as target) | ast.For(target=target) | ast.AsyncFor(target=target)
+        ):
+            return _names_in(target)
+        case ast.withitem(optional_vars=ast.expr() as target) | ast.comprehension(target=target):
+            return _names_in(target)
+        case ast.ExceptHandler(name=str() as name):
+            return [name]
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return names
+    return []
+
+
+def _names_in(target: ast.expr) -> list[str]:
+    return [n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 
 def _arguments(scope: ast.AST) -> list[str]:

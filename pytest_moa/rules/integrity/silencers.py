@@ -67,7 +67,8 @@ class Silencer:
 
     @property
     def key(self) -> tuple[str, str]:
-        return (self.kind, self.text)
+        # A name that became private, or public, is the same condition.
+        return (self.kind, re.sub(r"\b_+", "", self.text))
 
 
 class Silence:

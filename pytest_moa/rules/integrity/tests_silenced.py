@@ -114,7 +114,10 @@ def _in_functions(
         return
     module, old = after.project.module(file.path), before.project.module(file.path)
     known = {} if old is None else _functions(old)
+    written = set() if old is None else {_text(file.before, p) for p in known.values()}
     for name, place in ({} if module is None else _functions(module)).items():
+        if _text(file.after, place) in written:
+            continue
         had = before.inside(known[name], None) if name in known else ()
         for silencer in added(had, after.inside(place, None)):
             key = (silencer.path, silencer.line, silencer.kind)
@@ -141,6 +144,12 @@ def _functions(module: Module) -> dict[str, Place]:
         else:
             found[name] = Place(module.path, node)
     return found
+
+
+def _text(whole: str | None, place: Place) -> str:
+    decorators = getattr(place.node, "decorator_list", [])
+    first = min((place.node.lineno, *(d.lineno for d in decorators)))
+    return "\n".join((whole or "").split("\n")[first - 1 : place.node.end_lineno])
 
 
 def _weight(file: FileChange, place: Place, existed: bool) -> FindingSeverity | None:

@@ -24,6 +24,7 @@ KNOWN: dict[str, object] = {
     "sys.maxsize": 2**63 - 1,
     "sys.flags.optimize": 0,
 }
+MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
 OLDEST, NEWEST = (3, 11), (3, 13, 99)
 
 
@@ -46,8 +47,9 @@ def truth(expr: ast.expr | None, names: Names, scope: ast.AST | None = None, dep
             return whole.startswith(start) if isinstance(whole, str) and isinstance(start, str) else None
         case ast.Call(func=ast.Name(id="bool"), args=[inner_expr]):
             return truth(inner_expr, names, scope, depth - 1)
-        case ast.Name(id=name) if len(bound := names.values(name, scope)) == 1:
-            return truth(bound[0], names, scope, depth - 1)
+        case ast.Name() if (bound := names.only_value(expr, scope)) is not None:
+            # A container may have been filled since.
+            return None if isinstance(bound, MUTABLE) else truth(bound, names, scope, depth - 1)
         case ast.Lambda() | ast.GeneratorExp():
             return True
         case ast.Tuple(elts=elts) | ast.List(elts=elts) | ast.Set(elts=elts):
@@ -61,7 +63,7 @@ def truth(expr: ast.expr | None, names: Names, scope: ast.AST | None = None, dep
 def known(expr: ast.expr, names: Names, scope: ast.AST | None = None) -> object:
     """The value of an expression, where it is constant or a fact of the platform; else UNKNOWN."""
     folded = names.constant(expr, scope)
-    if folded is not UNKNOWN:
+    if folded is not UNKNOWN and not isinstance(names.only_value(expr, scope), MUTABLE):
         return folded
     called = isinstance(expr, ast.Call) and not expr.args
     suffix = "()" if called else ""
