@@ -90,7 +90,8 @@ def subject_of(
         return settings.get(prefix + path)
 
     tree = frozenset(git.tree_paths(repo, candidate))
-    pytest_settings, coverage_settings = read_pytest_settings(of_target), read_coverage_settings(of_target)
+    pytest_settings = read_pytest_settings(of_target)
+    coverage_settings = read_coverage_settings(of_target, quarantine.make_folder("settings"))
     tests = tests_of(policy, agent, _exists(tree, prefix))
     source = rules.SourceRules(
         working_directory=policy.project.working_directory,

@@ -67,10 +67,14 @@ class PytestSettings:
     addopts: tuple[str, ...] = ()
 
 
-def read_coverage_settings(read: Read) -> CoverageSettings:
-    """The settings that moa's own coverage finds in these files. Raises UndeterminedError where they cannot be read."""
+def read_coverage_settings(read: Read, scratch: Path | None = None) -> CoverageSettings:
+    """The settings that moa's own coverage finds in these files. Raises UndeterminedError where they cannot be read.
+
+    The files are laid out below `scratch` (default: the temporary folder) for as long as they are read; a folder
+    that is swept when its owner was killed is the better place.
+    """
     files = {name: data for name in COVERAGE_FILES if (data := read(name)) is not None}
-    with tempfile.TemporaryDirectory(prefix="moa-") as folder:
+    with tempfile.TemporaryDirectory(prefix="moa-", dir=scratch) as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
         answer = subprocess.run(
