@@ -8,6 +8,8 @@ from pytest_moa.model.results import Finding
 from pytest_moa.rules.integrity import (
     agent_instructions,
     assertions_weakened,
+    constant_answers,
+    mocked_subject,
     outside_scope,
     tests_removed,
     tests_silenced,
@@ -21,6 +23,8 @@ RULES: tuple[Rule, ...] = (
     tests_removed,
     tests_silenced,
     assertions_weakened,
+    constant_answers,
+    mocked_subject,
     outside_scope,
     agent_instructions,
 )

@@ -1,0 +1,202 @@
+"""**Sees:** fewer or weaker checks in a test that stays (`==` that became `in`, `is not None`, a plain truth or an
+`approx` that lets nearly everything through; `raises(ValueError)` that became `raises(Exception)`; fewer parametrised
+cases), an expected value that changed, checks that are always true, checks whose failure nobody would hear (swallowed
+by `try`, `suppress`, a thread, a coroutine that nobody awaits) or that can no longer run (after a `return`, under
+`if False`), and new tests that check nothing.
+
+**Catches,** for example:
+
+```diff
+ def test_total():
+-    assert total([1, 2]) == 3
++    assert total([1, 2]) is not None
+```
+
+Helpers are followed, also into other files: a called function that asserts, `pytest.raises`, unittest's `assert…`,
+mock's `assert_…`, `pytest.fail`, and functions whose name says that they check.
+
+**Default:** `warn`, since honest work changes expectations, too; the probes look at these places first, and where faults
+go unnoticed there, the finding blocks. What a changed expected value is worth, `old-tests-fail` finds out by running the old one.
+
+**Does not look at** checks that went to another test of the change, stricter ones, or messages of assertions.
+
+**Legal way out:** none is needed for a warning; where policy blocks,
+`integrity.allow: [{rule: assertions-weakened, path: tests/test_total.py, agent: "03"}]`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pytest_moa.model.policy import Severity
+from pytest_moa.model.results import Finding
+from pytest_moa.rules.integrity.checks import VOID, WEAK, Check, Checks
+from pytest_moa.rules.integrity.following import Project
+from pytest_moa.rules.integrity.kit import Change
+from pytest_moa.rules.integrity.pairing import Pairing, pairing
+from pytest_moa.rules.integrity.tests_model import Test, function_nodes
+
+NAME = "assertions-weakened"
+DEFAULT: Severity = "warn"
+
+REMEDY = "Check what the test is named for as strictly as before: the exact value, the exact exception, in the open."
+
+
+def check(change: Change) -> Iterator[Finding]:
+    before, after = Checks(Project.of(change, "base")), Checks(Project.of(change, "head"))
+    found = pairing(change)
+    elsewhere = _gained_elsewhere(found, before, after)
+    for old, new in found.pairs:
+        yield from _compare((old, new), before.of(old), after.of(new), elsewhere)
+        yield from _fewer_cases(old, new)
+    for test in found.new:
+        if test.off is None:
+            yield from _checks_nothing(test, after)
+
+
+def _gained_elsewhere(found: Pairing, before: Checks, after: Checks) -> Counter[str]:
+    """Checks that the change brought to any test: one that merely moved is not lost."""
+    gained: Counter[str] = Counter(c.key for test in found.new for c in after.of(test) if c.counts)
+    for old, new in found.pairs:
+        gained += _keys(after.of(new)) - _keys(before.of(old))
+    return gained
+
+
+def _keys(checks: Iterable[Check]) -> Counter[str]:
+    return Counter(c.key for c in checks if c.counts)
+
+
+def _compare(
+    pair: tuple[Test, Test], before: tuple[Check, ...], after: tuple[Check, ...], elsewhere: Counter[str]
+) -> Iterator[Finding]:
+    old, new = pair
+    lost = _without(before, _keys(after))
+    gained = _without(after, _keys(before))
+    written = {
+        ast.dump(n.test) for s in function_nodes(new) for n in ast.walk(s) if isinstance(n, ast.Assert)
+    }
+    void = {c.key: c for c in after if not c.counts}
+    runs = _keys(after)
+    known_void = {c.key for c in before if not c.counts}
+    unmatched: list[Check] = []
+    changed: list[tuple[Check, Check]] = []
+    for check_ in lost:
+        if check_.key in void:
+            yield _finding(
+                new, void[check_.key].line, f"`{check_.text}` is still there, but nobody would hear it fail"
+            )
+        elif check_.key in written and not runs[check_.key] and not elsewhere[check_.key]:
+            yield _finding(new, new.line, f"`{check_.text}` is still there, but it can no longer run")
+        elif (twin := _twin(check_, gained)) is not None:
+            gained.remove(twin)
+            yield from _weaker(new, check_, twin)
+            changed += [(check_, twin)] if _expects_else(check_, twin) else []
+        else:
+            unmatched.append(check_)
+    yield from _changed(new, changed)
+    for check_ in after:
+        if not check_.counts and check_.key not in known_void and check_.key not in {c.key for c in lost}:
+            yield _void(new, check_)
+    if sum(_cases(new)) > sum(_cases(old)):
+        # What was written several times over now runs once a case.
+        unmatched = [c for c in unmatched if not runs[c.key]]
+    yield from _fewer(new, unmatched, gained, elsewhere)
+
+
+def _without(checks: Iterable[Check], keys: Counter[str]) -> list[Check]:
+    left = Counter(keys)
+    found = []
+    for check_ in checks:
+        if check_.counts:
+            if left[check_.key] > 0:
+                left[check_.key] -= 1
+            else:
+                found.append(check_)
+    return found
+
+
+def _twin(lost: Check, gained: list[Check]) -> Check | None:
+    """The check that looks at the same thing, the one of the same kind first."""
+    same = [c for c in gained if c.subject == lost.subject]
+    return min(same, key=lambda c: (c.kind != lost.kind, -c.strength), default=None)
+
+
+def _weaker(test: Test, old: Check, new: Check) -> Iterator[Finding]:
+    if new.strength < old.strength:
+        yield _finding(test, new.line, f"`{old.text}` became `{new.text}`, which lets more through")
+
+
+def _changed(test: Test, changed: list[tuple[Check, Check]]) -> Iterator[Finding]:
+    for old, new in changed[:1]:
+        more = f" (and {len(changed) - 1} more in this test)" if len(changed) > 1 else ""
+        yield _finding(test, new.line, f"`{old.text}` now expects something else: `{new.text}`{more}")
+
+
+def _expects_else(old: Check, new: Check) -> bool:
+    """Another constant is expected of the same thing; other names for the same are none of our business."""
+    alike = new.strength == old.strength and new.kind == old.kind and new.expected != old.expected
+    return alike and bool(new.values) and new.values != old.values
+
+
+def _void(test: Test, check_: Check) -> Finding:
+    why = "can never fail" if check_.strength == VOID else "is swallowed: nobody would hear it fail"
+    return _finding(test, check_.line, f"`{check_.text}` {why}")
+
+
+def _fewer(test: Test, lost: list[Check], gained: list[Check], elsewhere: Counter[str]) -> Iterator[Finding]:
+    moved = _constants(getattr(test.place.node, "decorator_list", []))
+    gone = [c for c in lost if not elsewhere[c.key] and not (c.values and c.values <= moved)]
+    strong = [c for c in gained if c.strength > WEAK]
+    if len(gone) > len(strong):
+        shown = ", ".join(f"`{c.text}`" for c in gone[:3])
+        yield _finding(test, test.line, f"`{test.qualname}` checks less than before: {shown} is gone")
+
+
+def _constants(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """Constants in decorators: a check that became parametrised has its values there."""
+    return frozenset(repr(n.value) for node in nodes for n in ast.walk(node) if isinstance(n, ast.Constant))
+
+
+def _fewer_cases(old: Test, new: Test) -> Iterator[Finding]:
+    before, after = _cases(old), _cases(new)
+    if before and after and len(after) == len(before) and sum(after) < sum(before):
+        gone = sum(before) - sum(after)
+        yield _finding(new, new.line, f"`{new.qualname}` has {gone} parametrised cases fewer than before")
+
+
+def _cases(test: Test) -> list[int]:
+    """How many literal cases each parametrisation of the test has."""
+    counts = []
+    for decorator in getattr(test.place.node, "decorator_list", []):
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("parametrize"):
+            values = [*decorator.args[1:2], *(k.value for k in decorator.keywords if k.arg == "argvalues")]
+            counts += [len(v.elts) for v in values if isinstance(v, ast.List | ast.Tuple)]
+    return counts
+
+
+def _checks_nothing(test: Test, after: Checks) -> Iterator[Finding]:
+    checks = after.of(test)
+    if any(c.counts for c in checks) or after.of_fixtures(test) or _is_decorated_by_others(test):
+        return
+    if checks:
+        yield _void(test, checks[0])
+    else:
+        yield _finding(
+            test, test.line, f"`{test.qualname}` is new and checks nothing: it passes whatever happens"
+        )
+
+
+def _is_decorated_by_others(test: Test) -> bool:
+    """Decorators that are no marks and no patches may check for the test, as image comparisons do."""
+    decorators = [ast.unparse(d) for d in getattr(test.place.node, "decorator_list", [])]
+    return any("mark." not in d and "patch" not in d and "parametrize" not in d for d in decorators) or bool(
+        test.wraps
+    )
+
+
+def _finding(test: Test, line: int | None, message: str) -> Finding:
+    return Finding(
+        rule=NAME, severity="warn", path=test.place.path, line=line, message=message, remedy=REMEDY
+    )
