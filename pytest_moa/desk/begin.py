@@ -12,6 +12,7 @@ import pytest
 from pytest_moa.desk import orders as letters
 from pytest_moa.desk.bench import Bench
 from pytest_moa.desk.measure import coverage_settings
+from pytest_moa.desk.misled import start_again_if_misled
 from pytest_moa.desk.orders import Orders
 from pytest_moa.desk.own import Changes, changes_here, own_of
 from pytest_moa.desk.place import Place, find_place, in_words, known_agents, threshold_word, who
@@ -35,6 +36,7 @@ def begin(config: pytest.Config, parser: pytest.Parser, args: list[str], agent: 
     if agent is None and not config.known_args_namespace.moa_all:
         return
     try:
+        start_again_if_misled(config)
         plan = _plan(config, parser, agent)
     except MoaError as error:
         raise pytest.UsageError(in_words(error)) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_moa.desk.measure import contexts_for, lines_of, unwatched
+from pytest_moa.desk.measure import contexts_for, lines_of, unwatched, with_import_time
 from pytest_moa.desk.order import group_of
 from pytest_moa.desk.orders import Orders
 from pytest_moa.desk.plan import AgentPlan, Plan
@@ -120,7 +120,11 @@ def _lines(
         root=plan.rootdir,
         static=str(cov.get_option("run:context") or ""),
     )
-    return lines_of(cov, own, root=root, here=plan.here, contexts=chosen), (doubt,) if doubt else ()
+    everyone = lines_of(cov, own, root=root, here=plan.here)
+    mine = lines_of(cov, own, root=root, here=plan.here, contexts=chosen)
+    texts = [(root / path).read_bytes().decode("utf-8", "replace") for path in own]
+    files = tuple(map(with_import_time, mine, everyone, texts))
+    return files, (doubt,) if doubt else ()
 
 
 _NOTHING = Doubt(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +186,33 @@ def contexts_for(
         reason=f"coverage switches contexts on its own ({unknown[0]!r}), so lines cannot be told apart by agent",
         remedy="Leave `dynamic_context` out of coverage's settings; pytest's own is --cov-context=test.",
     )
+
+
+def with_import_time(mine: FileLines, everyone: FileLines, text: str) -> FileLines:
+    """An agent's lines, and of what ran at all those outside of functions.
+
+    A module is executed once, for whoever imports it first, be it inside of another agent's test.
+    """
+    outside = _outside_functions(text)
+    executed = mine.executed | {line for line in everyone.executed if line in outside}
+    branches = mine.executed_branches | {b for b in everyone.executed_branches if b[0] in outside}
+    return replace(
+        mine,
+        executed=executed,
+        missing=mine.missing - executed,
+        executed_branches=branches,
+        missing_branches=mine.missing_branches - branches,
+    )
+
+
+def _outside_functions(text: str) -> frozenset[int]:
+    lines = set(range(1, text.count("\n") + 2))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            # A body on the line of its `def` cannot be told from it by line.
+            start = max(node.body[0].lineno, node.lineno + 1)
+            lines.difference_update(range(start, (node.end_lineno or start) + 1))
+    return frozenset(lines)
 
 
 def foreign(modules: Mapping[str, str], root: str) -> tuple[ForeignModule, ...]:

@@ -66,7 +66,8 @@ def _selection(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
     """The agents' tests as arguments where no path is given; none where somebody's tests are the whole suite."""
     if options.file_or_dir or any(not agent.tests for agent in plan.agents):
         return ()
-    tests = {test: None for agent in plan.agents for test in agent.tests}
+    # Sorted: pytest collects in the order of the arguments, and one agent after another would take packages apart.
+    tests = sorted({test for agent in plan.agents for test in agent.tests})
     return tuple(os.path.relpath(test, plan.here) for test in tests)
 
 

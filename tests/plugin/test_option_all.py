@@ -65,6 +65,24 @@ def test_where_nobody_can_be_judged_the_run_does_not_pass(desk: Desk) -> None:
     assert (ran.status, {a["verdict"] for a in ran.gate["agents"]}) == (1, {None})
 
 
+def test_a_module_that_another_agents_test_imported_first_is_imported_for_everyone(desk: Desk) -> None:
+    late = "def test_late():\n    from shop.core import sub\n\n    assert sub(2, 1) == 1\n"
+    config = 'registry: [{id: "03", source: [src/shop/core.py]}, {id: "01"}]\n'
+    desk.shop(config).has({"tests/agent01/test_first.py": late})
+    (desk.root / "tests/agent04/test_cart.py").unlink()
+    desk.has(
+        {
+            "tests/agent03/test_core.py": late.replace("test_late", "test_mine").replace(
+                "2, 1) == 1", "1, 2) == 0"
+            )
+        }
+    )
+    ran = desk.runs("--moa")
+    found = {a["agent"]: a["coverage"] for a in ran.gate["agents"]}
+    # both `def` lines and the two lines of `sub` that its own test runs; not line 7, which the other's did
+    assert [file["missing"] for file in found["03"]["files"]] == [[2, 7]]
+
+
 def test_contexts_of_the_users_own_are_read_instead_of_switched(desk: Desk) -> None:
     ran = desk.shop().has(HELPED).runs("--moa", "--cov-context=test", "--cov=src")
     assert [a["coverage"]["percent"] for a in ran.gate["agents"]] == ["83.33", "100.00"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from support.desks import CONFIG, FILES, Desk
+
+from pytest_moa.desk.misled import joined
 
 
 def test_a_threshold_may_raise_the_policys(desk: Desk) -> None:
@@ -109,3 +112,40 @@ def test_moas_own_child_run_is_never_woken(desk: Desk, monkeypatch: pytest.Monke
 def test_nothing_is_left_in_the_temporary_folder(desk: Desk) -> None:
     desk.shop().runs("--moa-agent", "04", "-n1")
     assert [p.name for p in Path(os.environ["TMPDIR"]).iterdir() if p.name.startswith("moa")] == []
+
+
+def test_a_report_as_a_word_of_its_own_does_not_mislead_pytest_about_the_project(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    report = tmp_path_factory.mktemp("elsewhere") / "gate.json"
+    report.write_text("{}")  # pytest takes a file that is there for a path of tests
+    ran = desk.shop().runs("--moa-agent", "04", "--moa-report", str(report), report=False, fresh=True)
+    assert "configfile: pyproject.toml" in ran.out
+    assert (ran.status, json.loads(report.read_text())["verdict"]) == (0, "passed")
+
+
+def test_where_the_command_cannot_be_started_again_the_right_words_are_told(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = tmp_path_factory.mktemp("elsewhere") / "gates.yaml"
+    config.write_text(CONFIG)
+    said = desk.shop(None).refuses("--moa-agent", "04", "--moa-config", str(config))
+    assert f"Write it with an equals sign: --moa-config={config}" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--moa-report", "/etc/passwd", "-q"], ["--moa-report=/etc/passwd", "-q"]),
+        (["--moa-report", "inside.json"], ["--moa-report", "inside.json"]),
+        (["--moa-report", "/no/such/file"], ["--moa-report", "/no/such/file"]),
+        (["--moa-report=/etc/passwd", "/etc/passwd"], ["--moa-report=/etc/passwd", "/etc/passwd"]),
+        (["--moa-config", "/etc/passwd", "/etc/passwd"], ["--moa-config=/etc/passwd", "/etc/passwd"]),
+        (["--moa-config"], ["--moa-config"]),
+    ],
+)
+def test_only_files_outside_are_joined_to_their_option(
+    words: list[str], meant: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "inside.json").write_text("")
+    assert joined(words, tmp_path) == meant
