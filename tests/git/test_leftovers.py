@@ -159,7 +159,15 @@ def test_a_lock_stays_while_a_git_works_in_the_repository(tmp_path: Path) -> Non
     announced(repo, "refs/heads/develop")
     lock = repo.path / ".git/refs/heads/develop.lock"
     lock.touch()
-    with subprocess.Popen(["git", "cat-file", "--batch"], cwd=repo.path, stdin=subprocess.PIPE) as living:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["git", "cat-file", "--batch-check"], cwd=repo.path, stdin=pipe, stdout=pipe
+    ) as living:
+        assert living.stdin is not None
+        assert living.stdout is not None
+        living.stdin.write(b"HEAD\n")
+        living.stdin.flush()
+        assert living.stdout.readline()  # it answers: before that, it may not be called git yet
         assert not [said for said in sweep() if "lock" in said]
         assert lock.exists()
         living.communicate(b"")
