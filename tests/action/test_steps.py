@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import dies
 
 from pytest_moa.action import __main__ as steps
 from pytest_moa.action import finish, guarded
@@ -224,7 +225,7 @@ def test_nothing_that_the_tests_started_lives_on(job: Job) -> None:
     began = time.monotonic()
     assert job.moa(gate_answer(), 0, does).run()[0] == 0
     assert time.monotonic() - began < 20
-    assert not Path(f"/proc/{(job.root / 'pid').read_text()}").exists()
+    assert dies(int((job.root / "pid").read_text()))
 
 
 def test_a_killed_moa_is_undetermined(job: Job) -> None:
@@ -428,10 +429,7 @@ def test_moa_dies_with_the_step_that_started_it(job: Job) -> None:
     pid = _once_written(job.root / "pid")
     step.kill()
     step.wait()
-    deadline = time.monotonic() + 10
-    while _alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not _alive(pid)
+    assert dies(pid)
     status, outputs = steps.conclude(job.environ("finish", IN_FAIL_ON="never")), job.outputs("finish")
     assert (status, outputs["verdict"]) == (1, "undetermined")
 
@@ -450,10 +448,3 @@ def _once_written(file: Path) -> int:
             return int(file.read_text())
         time.sleep(0.02)
     pytest.fail(f"{file} was never written")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

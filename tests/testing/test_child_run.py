@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import dies, is_alive
 
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import ForeignModule
@@ -267,13 +268,6 @@ DAEMON = """
 """
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize(
     "then", ["pass", "os.kill(os.getppid(), 9); time.sleep(30)"], ids=["ends", "kills-its-parent"]
 )
@@ -282,7 +276,7 @@ def test_a_daemon_does_not_outlive_the_run(project: Any, tmp_path: Path, then: s
     request = project.has("test_d.py", textwrap.dedent(DAEMON).replace("{then}", then)).asks()
     environ = {**request.environ, "PLACE": str(place)}
     seen = project.runs(environ=environ, keep=("PLACE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"))
-    assert not is_alive(int(place.read_text()))
+    assert dies(int(place.read_text()))
     if then == "pass":
         assert len(seen.end.survivors) == 1
         assert place.read_text() in seen.end.survivors[0]
