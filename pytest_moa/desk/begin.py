@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_moa.desk import orders as letters
-from pytest_moa.desk.bench import Bench
+from pytest_moa.desk.bench import bench_for
 from pytest_moa.desk.measure import coverage_settings
 from pytest_moa.desk.misled import start_again_if_misled
 from pytest_moa.desk.orders import Orders
@@ -31,7 +31,7 @@ def begin(config: pytest.Config, parser: pytest.Parser, args: list[str], agent: 
     given = letters.take()
     if given is not None:
         _insert(config, parser, args, given)
-        config.pluginmanager.register(Bench(given), "moa-bench")
+        config.pluginmanager.register(bench_for(given), "moa-bench")
         return
     if agent is None and not config.known_args_namespace.moa_all:
         return
@@ -44,7 +44,7 @@ def begin(config: pytest.Config, parser: pytest.Parser, args: list[str], agent: 
     plan = with_command_line(plan, options)
     orders = orders_for(plan, options)
     _insert(config, parser, args, orders)
-    bench = Bench(orders)
+    bench = bench_for(orders)
     desk = Desk(plan, orders, bench, environment=environment_for(orders, os.environ))
     if distributes(options):
         desk.letter = letters.leave(orders)

@@ -12,29 +12,21 @@ from pytest_moa.model.evidence import ForeignModule
 OUTPUT = "moa_foreign"
 
 
+def bench_for(orders: Orders) -> Bench:
+    return Switching(orders) if orders.contexts else Bench(orders)
+
+
 class Bench:
     """Registered in the process that runs the tests; in an xdist worker its news travel with the worker's output."""
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
         self._labels: dict[str, str] = {}
-        self._label: str | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.orders.contexts:
-            items[:] = in_few_switches(items, self._label_of, _chain)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        if not self.orders.contexts or getattr(item.config.option, "cov_context", None):
-            return
-        wanted = self._label_of(item)
-        controller = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-        # pytest-cov 5 has no `started`; there a controller that exists has begun
-        if wanted != self._label and controller is not None and getattr(controller, "started", True):
-            controller.cov.switch_context(wanted)
-            self._label = wanted
+            items[:] = in_few_switches(items, self.label_of, _chain)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -45,11 +37,28 @@ class Bench:
     def foreign(self) -> tuple[ForeignModule, ...]:
         return foreign(self.orders.modules, self.orders.root)
 
-    def _label_of(self, item: pytest.Item) -> str:
+    def label_of(self, item: pytest.Item) -> str:
         path = str(item.path)
         if path not in self._labels:
             self._labels[path] = label(group_of(path, self.orders.groups))
         return self._labels[path]
+
+
+class Switching(Bench):
+    """The same where groups have contexts of their own. Apart, since a hook around each test is not free."""
+
+    _label: str | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        if getattr(item.config.option, "cov_context", None):
+            return
+        wanted = self.label_of(item)
+        controller = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+        # pytest-cov 5 has no `started`; there a controller that exists has begun
+        if wanted != self._label and controller is not None and getattr(controller, "started", True):
+            controller.cov.switch_context(wanted)
+            self._label = wanted
 
 
 def _chain(item: pytest.Item) -> list[str]:

@@ -18,7 +18,7 @@ class Witness:
     """Fed by pytest's hooks in the process that judges (under xdist the controller)."""
 
     collected: dict[str, None] = field(default_factory=dict)
-    outcomes: dict[str, TestOutcome] = field(default_factory=dict)
+    outcomes: dict[str, tuple[Outcome, float, str]] = field(default_factory=dict)
     broken: list[TestOutcome] = field(default_factory=list)
     foreign: list[ForeignModule] = field(default_factory=list)
     deselected: int = 0
@@ -33,22 +33,27 @@ class Witness:
             self.broken.append(TestOutcome(id=report.nodeid or ".", outcome="error", message=text))
 
     def saw(self, report: pytest.TestReport) -> None:
-        """Keep the worst of a test's reports: setup, call, teardown, subtests; a rerun is no outcome yet."""
+        """Keep the worst of a test's reports: setup, call, teardown, subtests; a rerun is no outcome yet.
+
+        Called three times a test while a tracer watches every call that it makes: so it makes few.
+        """
+        if report.outcome == "passed" and report.when != "call":
+            return
         outcome = _outcome(report)
         if outcome is None:
             return
         before = self.outcomes.get(report.nodeid)
-        if before is None or _WEIGHT[outcome] >= _WEIGHT[before.outcome]:
+        if before is None or _WEIGHT[outcome] >= _WEIGHT[before[0]]:
             text = _message(report) if outcome in {"failed", "error"} else ""
-            seconds = report.duration + (before.seconds if before else 0.0)
-            self.outcomes[report.nodeid] = TestOutcome(
-                id=report.nodeid, outcome=outcome, seconds=seconds, message=text
-            )
+            self.outcomes[report.nodeid] = (outcome, report.duration + (before[1] if before else 0.0), text)
 
     def evidence(self, status: int, python: str) -> Evidence:
         return Evidence(
             collected=tuple(self.collected),
-            outcomes=tuple(self.outcomes.values()),
+            outcomes=tuple(
+                TestOutcome(id=test, outcome=outcome, seconds=seconds, message=message)
+                for test, (outcome, seconds, message) in self.outcomes.items()
+            ),
             session_status=status,
             end=ProcessEnd(status=status),
             foreign=tuple({found.name: found for found in self.foreign}.values()),
@@ -58,7 +63,9 @@ class Witness:
 
     def stopped(self) -> bool:
         """Whether the run ended early at something red: without that, a missing outcome is a mystery."""
-        red = bool(self.broken) or any(o.outcome in {"failed", "error"} for o in self.outcomes.values())
+        red = bool(self.broken) or any(
+            outcome in {"failed", "error"} for outcome, _, _ in self.outcomes.values()
+        )
         return red and any(test not in self.outcomes for test in self.collected)
 
 
