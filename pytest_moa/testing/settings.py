@@ -77,19 +77,7 @@ def read_coverage_settings(read: Read, scratch: Path | None = None) -> CoverageS
     with tempfile.TemporaryDirectory(prefix="moa-", dir=scratch) as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
-        answer = subprocess.run(
-            [sys.executable, "-I", str(_READER)],
-            cwd=folder,
-            env={},
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-    try:
-        facts = json.loads(answer.stdout)
-        problem = facts.get("problem")
-    except ValueError:
-        facts, problem = {}, answer.stderr.decode("utf-8", "replace").strip()[-500:] or "no answer"
+        facts, problem = _asked(folder)
     if problem is not None:
         raise UndeterminedError(
             "The coverage settings cannot be read.",
@@ -97,6 +85,24 @@ def read_coverage_settings(read: Read, scratch: Path | None = None) -> CoverageS
             remedy="Correct the coverage section on the target branch.",
         )
     return _coverage_settings(facts)
+
+
+def _asked(folder: str) -> tuple[dict[str, Any], str | None]:
+    """The reader's answer about the files in a folder, or what is wrong."""
+    command = [sys.executable, "-I", str(_READER)]
+    try:
+        answer = subprocess.run(command, cwd=folder, env={}, capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UndeterminedError(
+            "moa's own interpreter cannot be started again.",
+            reason=str(error),
+            remedy="Install moa where this user may run it, for example in an environment of its own.",
+        ) from error
+    try:
+        facts = json.loads(answer.stdout)
+        return facts, facts.get("problem")
+    except ValueError:
+        return {}, answer.stderr.decode("utf-8", "replace").strip()[-500:] or "no answer"
 
 
 def _coverage_settings(facts: dict[str, Any]) -> CoverageSettings:
