@@ -154,15 +154,17 @@ def _interpreter(project: Project) -> Check:
 
 def _cache(environ: Mapping[str, str]) -> Check:
     folder = cache_root(environ)
-    while not folder.exists() and folder != folder.parent:
+    # os.path.exists says no, where Path.exists raises: in a folder that may not be looked into.
+    while not os.path.exists(folder) and folder != folder.parent:  # noqa: PTH110
         folder = folder.parent
     return _writable("Cache Folder", folder, "Set XDG_CACHE_HOME to a writable folder.")
 
 
 def _writable(name: str, folder: Path, remedy: str) -> Check:
     ok = os.access(folder, os.W_OK | os.X_OK)
-    free = shutil.disk_usage(folder).free if folder.exists() else 0
-    detail = f"{folder} can be written, {free // 2**20} MiB free" if ok else f"{folder} cannot be written"
+    detail = f"{folder} cannot be written"
+    if ok:
+        detail = f"{folder} can be written, {shutil.disk_usage(folder).free // 2**20} MiB free"
     return _check(name, ok, detail, remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -247,7 +248,14 @@ def _passed(project: Project, quarantine: Quarantine, tested: _Tested, options: 
 
 
 def _require_landable(project: Project, quarantine: Quarantine, candidate: ObjectId) -> None:
-    """A dirty checkout of the target is refused before the tests are paid for. Raises RefusedError."""
+    """What would stop the landing is told before the tests are paid for. Raises RefusedError."""
+    objects = project.repo.common_dir / "objects"
+    if not os.access(objects, os.W_OK | os.X_OK):
+        raise RefusedError(
+            "This repository may only be read",
+            reason=f"{objects} cannot be written",
+            remedy="Run moa as a user who may write there, or give yourself permission.",
+        )
     if project.where == "local":
         for tree in checkouts(project.repo, project.target.name):
             require_clean(tree, quarantine.repository, project.target.head, candidate, project.target.name)
