@@ -158,6 +158,7 @@ def examine(
         source_dirs=rules.folders_of(own),
         groups=groups,
         source_roots=source_roots(own, subject.tree, prefix),
+        elsewhere=(project.root,),
         own_modules=tuple((rules.module_name(path, subject.tree), path) for path in own),
         timeout=float(policy.agents.timeout),
         slot=options.slot,

@@ -24,6 +24,8 @@ class ChildRequest:
     collect. `source_dirs` (relative to `work`) are what coverage traces; empty: no coverage. An item carries
     the label of the group with the longest path that holds it. `source_roots` (relative to `work`) go on
     `sys.path`. `own_modules` are pairs of dotted name and path: those imported from outside `work` are reported.
+    `elsewhere` are checkouts of the same project (the real repository's work trees): what an editable install of them
+    puts on `sys.path` is turned to the same place in `work`, and a module that still comes from there is reported.
     """
 
     python: Path
@@ -35,6 +37,7 @@ class ChildRequest:
     groups: tuple[Group, ...] = ()
     source_roots: tuple[str, ...] = ()
     own_modules: tuple[tuple[str, str], ...] = ()
+    elsewhere: tuple[Path, ...] = ()
     timeout: float = 300.0
     slot: int = 0
     keep: tuple[str, ...] = ()

@@ -58,6 +58,7 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
         "groups": [[group.label, list(group.paths)] for group in request.groups],
         "source_roots": [str((work / root).resolve()) for root in request.source_roots],
         "own_modules": [list(pair) for pair in request.own_modules],
+        "elsewhere": [str(place.resolve()) for place in request.elsewhere],
         "arguments": [
             *("-o", f"cache_dir={run_dir / 'cache'}"),
             *request.extra_args,

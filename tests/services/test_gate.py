@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import venv
 from pathlib import Path
 
 import pytest
 from support.repos import Repo
 from support.teams import CORE, PROJECT, Team, half_test, module, whole_test
+
+import pytest_moa
 
 
 @pytest.fixture
@@ -252,3 +256,72 @@ def test_a_clone_too_shallow_for_a_merge_base_accuses_nobody_of_a_conflict(
     assert "--unshallow" in answer.data["remedy"]
     clone.git("fetch", "-q", "--unshallow")
     assert Team(clone).moa("gate", "03", "--json").data["verdict"] == "passed"
+
+
+def installed_from(team: Team, tmp_path: Path, line: str) -> str:
+    """An environment in which another checkout is installed as editable installs do it; returns its interpreter."""
+    folder = tmp_path / "env"
+    venv.create(folder, with_pip=False, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    ours = [*(p for p in sys.path if p.endswith("site-packages")), str(Path(pytest_moa.__file__).parents[1])]
+    (packages / "a_tools.pth").write_text("\n".join(ours) + "\n")
+    (packages / "z_project.pth").write_text(line + "\n")
+    (packages / "__editable___mapped_finder.py").write_text(
+        FINDER.replace("CODE", repr(str(team.path / "code")))
+    )
+    return str(folder / "bin" / "python")
+
+
+FINDER = """\
+import sys
+from importlib.machinery import PathFinder
+
+MAPPING = {"mapped": CODE}
+
+
+class _Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name in MAPPING:
+            import importlib.util
+
+            return importlib.util.spec_from_file_location(name, MAPPING[name] + "/__init__.py", submodule_search_locations=[MAPPING[name]])
+        return None
+
+
+def install():
+    sys.meta_path.append(_Finder)
+"""
+
+
+def test_a_module_that_only_another_checkout_has_is_not_borrowed_from_there(
+    team: Team, tmp_path: Path
+) -> None:
+    use = "from helpers import help_me\n\n\ndef use():\n    return help_me()\n"
+    test = "from calc.use import use\n\n\ndef test_use():\n    assert use() == 1\n"
+    team.agent("03", "use").writes({"src/calc/use.py": use, "tests/agent03/test_use.py": test}).commits()
+    # Forgotten with `git add`: it lies in the desk's work tree, whose `src` an editable install has put on the path.
+    team.repo.writes({"src/helpers.py": "def help_me():\n    return 1\n"})
+    python = installed_from(team, tmp_path, str(team.path / "src"))
+    answer = team.moa("gate", "03", "--json", "--python", python)
+    assert (answer.code, answer.data["verdict"]) == (1, "failed"), team.moa(
+        "gate", "03", "--python", python
+    ).out
+    assert "No module named 'helpers'" in answer.data["failures"][0]["message"]
+
+
+def test_a_package_mapped_to_another_checkout_is_turned_to_the_candidate(tmp_path: Path) -> None:
+    test = "from mapped.base import base\n\n\ndef test_base():\n    assert base() == 1\n"
+    files = {
+        "code/__init__.py": "",
+        "code/base.py": "def base():\n    return 1\n",
+        "tests/test_base.py": test,
+    }
+    team = Team.create(tmp_path / "repo", files)
+    team.agent("03", "broken").writes({"code/base.py": "def base():\n    return 2\n"}).commits()
+    team.agent("04", "whole").writes({"code/base.py": "def base():\n    x = 1\n    return x\n"}).commits()
+    python = installed_from(team, tmp_path, "import __editable___mapped_finder as f; f.install()")
+    broken = team.moa("gate", "03", "--json", "--python", python).data
+    assert (broken["verdict"], broken["tests"]["failed"]) == ("failed", 1), broken
+    whole = team.moa("gate", "04", "--json", "--python", python).data
+    assert (whole["verdict"], whole["coverage"]["percent"]) == ("passed", "100.00"), whole

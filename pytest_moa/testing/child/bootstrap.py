@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import Any
 
-RECORDER = "_moa_recorder"
+RECORDER, CHECKOUTS = "_moa_recorder", "_moa_checkouts"
 
 
 def main() -> int:
@@ -22,7 +22,8 @@ def main() -> int:
     # The recorder gets a folder and a name of its own, so that a module `recorder` of the project stays the project's.
     library = os.path.join(order["run_dir"], "lib")
     os.makedirs(library, exist_ok=True)
-    shutil.copyfile(os.path.join(here, "recorder.py"), os.path.join(library, RECORDER + ".py"))
+    for name, copy in (("recorder", RECORDER), ("checkouts", CHECKOUTS)):
+        shutil.copyfile(os.path.join(here, name + ".py"), os.path.join(library, copy + ".py"))
     sys.path.insert(0, library)
     # Bytecode: ours to read where the tools lie, never written by this process; descendants keep theirs in the run.
     sys.dont_write_bytecode = True
@@ -45,6 +46,7 @@ def read_order(path: str) -> dict[str, Any]:
 def prepare_path(order: dict[str, Any]) -> None:
     """The project first, as `python -m pytest` has it, then its source roots; descendants see the roots as well."""
     roots = order["source_roots"]
+    importlib.import_module(CHECKOUTS).turn_to_candidate(order)
     # Behind our own folder, which the recorder takes off again once xdist has frozen its copy of the path.
     sys.path[1:1] = [order["project"]] + [root for root in roots if root != order["project"]]
     inherited = os.environ.get("PYTHONPATH")

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import _moa_checkouts as checkouts  # type: ignore[import-not-found]  # so the bootstrap names it, beside this file
 import pytest
 
 MESSAGE = 4000
@@ -291,7 +292,7 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: Any) -> None:
-        for name, file in foreign_modules(self.order):
+        for name, file in checkouts.foreign_modules(self.order):
             self.record.write("foreign", name=name, file=file)
         self.record.write("session", status=int(getattr(session, "exitstatus", exitstatus)))
 
@@ -381,17 +382,6 @@ class Switch:
         return ""
 
 
-def foreign_modules(order: dict[str, Any]) -> list[tuple[str, str]]:
-    """The branch's own modules that were imported from outside the candidate."""
-    work = os.path.realpath(order["work"]) + os.sep
-    found = []
-    for name, _ in order["own_modules"]:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if isinstance(file, str) and not os.path.realpath(file).startswith(work):
-            found.append((name, file))
-    return found
-
-
 class Workers:
     """In xdist's controller: lets each worker load this file before any conftest, and takes in what they saw."""
 
@@ -448,7 +438,7 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: Any) -> None:
         session.config.workeroutput["moa"] = {
-            "foreign": foreign_modules(self.order),
+            "foreign": checkouts.foreign_modules(self.order),
             "deselected": self.deselected,
             "problems": self.tracing.stop(),
         }
@@ -464,6 +454,7 @@ def start_in_worker() -> Worker | None:
     with open(path, encoding="utf-8") as file:
         order = json.load(file)
     forget_folder(order)
+    checkouts.turn_to_candidate(order)
     sys.dont_write_bytecode = True
     dump_stacks_on_signal(order["run_dir"])
     tracing = Tracing(order, "%s.%d" % (os.environ.get("PYTEST_XDIST_WORKER", "worker"), os.getpid()))  # noqa: UP031 - short
