@@ -36,7 +36,8 @@ if uv --version >/dev/null 2>&1; then
 elif [ -n "$python" ]; then
   "$python" -I -m venv env
   pip=(env/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install)
-  "${pip[@]}" --require-hashes -r "$action/action/requirements.txt"
+  # The list is whole: with dependencies pip (23.2) would take `coverage[toml]` for a second, unpinned requirement.
+  "${pip[@]}" --no-deps --require-hashes -r "$action/action/requirements.txt"
   "${pip[@]}" --no-deps --no-build-isolation "$action"
 else
   echo "::error title=moa::There is neither uv nor a Python of version 3.11 or newer with its venv module. Add actions/setup-python before this action."

@@ -63,6 +63,14 @@ def land_remote(  # noqa: PLR0917 - the words of the push, in their order
     return _local_refs_follow(repo, quarantine, remote, branch, new)
 
 
+def catch_up(repo: Repository, quarantine: Quarantine, branch: str, new: ObjectId) -> tuple[str, ...]:
+    """Bring the local branch and its clean work trees to the remote's `new`, where that is a plain step forward."""
+    try:
+        return _local_branch_follows(repo, quarantine, branch, new)
+    except MoaError as error:
+        return (f"the local {branch} could not follow: {error}",)
+
+
 def verify(repo: Repository, where: str | None, branch: str, new: ObjectId) -> None:
     """Read the target afresh, from the remote `where` or (None) here. Raises RepositoryError where it lacks `new`."""
     at = resolve(repo, f"refs/heads/{branch}") if where is None else _remote_commit(repo, where, branch)

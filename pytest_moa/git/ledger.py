@@ -87,6 +87,15 @@ def read_ledger(repo: Repository, *, remote: str | None = None) -> Ledger:
     )
 
 
+def share(repo: Repository, remote: str) -> bool:
+    """Push what the ledger here has and the remote's, as last fetched, has not. Returns whether there was anything."""
+    tip, theirs = resolve(repo, REF), resolve(repo, f"refs/remotes/{remote}/{BRANCH}")
+    if tip is None or (theirs is not None and is_ancestor(repo, tip, theirs)):
+        return False
+    _share(repo, remote, tip)
+    return True
+
+
 def path_of(event: Event) -> str:
     """Where an event lies: by its time, and by chance, so that no two share a place."""
     at = _time(event.at)

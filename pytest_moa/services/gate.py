@@ -14,7 +14,7 @@ from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import failures
 from pytest_moa.rules.threshold import raised
 from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
-from pytest_moa.services.landings import place_of_head, without_common_history
+from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without_common_history
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.verdicts import remember
@@ -48,7 +48,12 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     with Quarantine.open(project.repo) as quarantine:
         result = _in_quarantine(project, quarantine, branch, options, blank)
     result = _untouched(result, git.differences(before, git.fingerprint(project.repo)))
-    notes = (*project.notes, *(f"Removed what a dead run had left: {name}" for name in swept), *result.notes)
+    notes = (
+        *project.notes,
+        *ahead_of_pushed(project, branch),
+        *(f"Removed what a dead run had left: {name}" for name in swept),
+        *result.notes,
+    )
     result = replace(result, notes=notes, seconds=time.monotonic() - started)
     remember(project, result)
     return result

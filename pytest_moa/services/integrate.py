@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from pytest_moa.errors import ConflictError, RaceError, RefusedError, RepositoryError, UndeterminedError
+from pytest_moa.errors import (
+    ConflictError,
+    MoaError,
+    RaceError,
+    RefusedError,
+    RepositoryError,
+    UndeterminedError,
+)
 from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
 from pytest_moa.git.checkouts import checkouts, require_clean
@@ -20,10 +27,11 @@ from pytest_moa.git.quarantine import Quarantine, sweep
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import Event, IntegrationResult, Landed, Rejected, RejectionClass
 from pytest_moa.render.json_contract import counts_json, coverage_json
+from pytest_moa.rules.agents import in_dependency_order
 from pytest_moa.rules.gate import failures
 from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
 from pytest_moa.services.gate import threshold_of
-from pytest_moa.services.landings import history, place_of_head, without_common_history
+from pytest_moa.services.landings import ahead_of_pushed, history, place_of_head, without_common_history
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
@@ -67,15 +75,22 @@ def integrate(project: Project, wanted: Sequence[str], options: IntegrateOptions
     notes = [
         *project.notes,
         *(f"Removed what a dead run had left: {name}" for name in sweep()),
-        *recover(project),
+        *recover(project, push=options.stage is None),
     ]
     before = project.target.head
     done: list[_Attempt] = []
-    for agent in wanted:
-        if done:
-            project = reread(project)
-        attempt, project = _with_retries(project, agent, options)
-        done.append(attempt)
+    ordered = in_dependency_order(project.policy, wanted)
+    for number, agent in enumerate(ordered):
+        try:
+            project = reread(project) if done else project
+            attempt, project = _with_retries(project, agent, options)
+            done.append(attempt)
+        except (RaceError, RefusedError) as error:
+            if not any(attempt.landed for attempt in done):
+                raise
+            # What landed before has landed, and is told: an error alone would hide it.
+            done += _stopped(project, ordered[number:], error)
+            break
     # Once more: a dead run's children may have outlived the first look by a moment.
     notes += (f"Removed what a dead run had left: {name}" for name in sweep())
     return IntegrationResult(
@@ -90,6 +105,21 @@ def integrate(project: Project, wanted: Sequence[str], options: IntegrateOptions
         notes=tuple(dict.fromkeys([*notes, *(note for a in done for note in a.notes)])),
         seconds=time.monotonic() - started,
     )
+
+
+def _stopped(project: Project, rest: Sequence[str], error: MoaError) -> list[_Attempt]:
+    """The agent whose landing was refused, and those that were not tried after it."""
+    first: RejectionClass = "moved" if isinstance(error, RaceError) else "target"
+    attempts = []
+    for number, agent_id in enumerate(rest):
+        agent, branch = project.agent(agent_id)
+        kind: RejectionClass = "held" if number else first
+        reason = f"not tried, since the landing of {rest[0]} was refused" if number else str(error)
+        rejected = Rejected(
+            agent=agent.id, name=agent.name, head=branch.head, kind=kind, reason=reason, remedy=error.remedy
+        )
+        attempts.append(_Attempt(rejected=rejected))
+    return attempts
 
 
 def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -> IntegrationResult:
@@ -160,7 +190,8 @@ def _with_retries(project: Project, wanted: str, options: IntegrateOptions) -> t
             options.tell.step(f"{project.target.name} moved meanwhile; building the candidate again")
             project = reread(project)
             continue
-        return replace(attempt, runs=attempt.runs + runs), project
+        notes = (*ahead_of_pushed(project, branch), *attempt.notes)
+        return replace(attempt, runs=attempt.runs + runs, notes=notes), project
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_moa.git import repository as git
 from pytest_moa.git.history import on_first_parent_line
 from pytest_moa.model.agents import BranchRef, ObjectId
+from pytest_moa.model.text import plural
 from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER, Merged, Place, landing_of, place_of
 from pytest_moa.services.project import Project
 
@@ -35,6 +36,18 @@ def without_common_history(project: Project, branch: BranchRef) -> tuple[str, st
         f"{branch.name} and {project.target.name} have no common history",
         f"Start the branch again from {project.target.name}, and bring its commits there.",
     )
+
+
+def ahead_of_pushed(project: Project, branch: BranchRef) -> tuple[str, ...]:
+    """A sentence where the branch here has commits that were not pushed: what was pushed is what is judged."""
+    if branch.remote is None:
+        return ()
+    here = git.resolve(project.repo, f"refs/heads/{branch.name}")
+    if here is None or here == branch.head or git.is_ancestor(project.repo, here, branch.head):
+        return ()
+    number = git.count_commits(project.repo, branch.head, here)
+    ahead = f"{branch.name} has {plural(number, 'commit')} here that {branch.remote} has not"
+    return (f"{ahead}; what was pushed is judged. Push first: `git push {branch.remote} {branch.name}`.",)
 
 
 def place_of_head(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from pytest_moa.errors import MoaError
 from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
+from pytest_moa.git.landing import catch_up
+from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.results import Event
-from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER
+from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER, Merged
 from pytest_moa.services.landings import history
 from pytest_moa.services.project import Project
 
@@ -17,39 +18,63 @@ RECENT = 50
 """How many of the target's newest commits are looked through: a run dies at its newest landing."""
 
 
-def recover(project: Project) -> list[str]:
-    """Writes the landings that the ledger lacks. Returns what was done, as sentences.
+def recover(project: Project, *, push: bool = True) -> list[str]:
+    """Writes the landings that the ledger lacks, and brings a local target along that a dead run left behind.
 
-    A checked-out target that a dead landing left behind is brought along by `git.quarantine.sweep`.
+    With `push` the remote gets what it lacks of the ledger. Returns what was done, as sentences. A checked-out target
+    that a local landing left half updated is brought along by `git.quarantine.sweep`.
     """
+    return [*_local_target(project), *_ledger(project, project.remote if push else None)]
+
+
+def _local_target(project: Project) -> list[str]:
+    if project.remote is None:
+        return []
+    name, head = project.target.name, project.target.head
+    here = git.resolve(project.repo, f"refs/heads/{name}")
+    if here is None or here == head or not git.is_ancestor(project.repo, here, head):
+        return []
+    with Quarantine.open(project.repo) as quarantine:
+        return list(catch_up(project.repo, quarantine, name, head))
+
+
+def _ledger(project: Project, remote: str | None) -> list[str]:
+    events = _missing_events(project)
+    try:
+        if events:
+            ledger.append(project.repo, events, remote=remote)
+            return [f"The ledger lacked {len(events)} landing(s) of a run that had died; written now."]
+        if remote is not None and ledger.share(project.repo, remote):
+            return [f"The ledger on {remote} lacked events that were written here; pushed now."]
+    except MoaError as error:
+        return [
+            f"The ledger could not be shared ({error.reason or error.message}); the next run tries again."
+        ]
+    return []
+
+
+def _missing_events(project: Project) -> list[Event]:
     merged = [
         m for m in history(project)[:RECENT] if HEAD_TRAILER in m.trailers and AGENT_TRAILER in m.trailers
     ]
+    merged = [m for m in merged if m.trailers[HEAD_TRAILER] and m.trailers[AGENT_TRAILER]]
     if not merged:
         return []
-    told = {
-        event.data.get("commit")
-        for event in ledger.read(project.repo, remote=project.remote)
-        if event.kind == "landed"
-    }
-    events = [
-        Event(
-            kind="landed",
-            at=datetime.now(UTC).isoformat(timespec="microseconds"),
-            agent=m.trailers[AGENT_TRAILER][0],
-            data={
-                "commit": m.commit,
-                "head": m.trailers[HEAD_TRAILER][0],
-                "target": project.target.name,
-                "landed_at": git.commit_info(project.repo, m.commit).committed,
-                "recovered": True,
-            },
-        )
-        for m in merged
-        if m.commit not in told
-    ]
-    with suppress(MoaError):
-        if events:
-            ledger.append(project.repo, events)
-            return [f"The ledger lacked {len(events)} landing(s) of a run that had died; written now."]
-    return []
+    events = ledger.read(project.repo, remote=project.remote)
+    told = {event.data.get("commit") for event in events if event.kind == "landed"}
+    return [_recovered(project, m) for m in merged if m.commit not in told]
+
+
+def _recovered(project: Project, merged: Merged) -> Event:
+    return Event(
+        kind="landed",
+        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        agent=merged.trailers[AGENT_TRAILER][0],
+        data={
+            "commit": merged.commit,
+            "head": merged.trailers[HEAD_TRAILER][0],
+            "target": project.target.name,
+            "landed_at": git.commit_info(project.repo, merged.commit).committed,
+            "recovered": True,
+        },
+    )

@@ -337,3 +337,77 @@ def test_python_m_does_not_import_from_the_work_tree(team: Team) -> None:
         check=False,
     )
     assert (done.returncode, "moa, version" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_refused_landing_does_not_hide_what_landed_before(team: Team, tmp_path: Path) -> None:
+    for agent, name in (("03", "inc"), ("04", "dec"), ("05", "neg")):
+        team.green(agent, name)
+    remote = team.repo.with_remote(tmp_path / "remote.git")
+    hook = remote.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    flag = tmp_path / "once"
+    hook.write_text(
+        "#!/bin/sh\nwhile read old new ref; do\n"
+        f'  if [ "$ref" = refs/heads/develop ]; then [ ! -e {flag} ] || {{ echo no more today; exit 1; }}; touch {flag}; fi\n'
+        "done\n"
+    )
+    hook.chmod(0o755)
+    answer = team.moa("integrate", "03", "04", "05", "--json")
+    data = answer.data
+    assert (answer.code, [a["agent"] for a in data["landed"]]) == (1, ["03"])
+    assert [(r["agent"], r["class"]) for r in data["rejected"]] == [("04", "target"), ("05", "held")]
+    assert "no more today" in data["rejected"][0]["reason"]
+    assert data["target"]["after"] == data["landed"][0]["commit"] == remote.head("refs/heads/develop")
+
+
+def test_what_a_death_after_the_push_left_undone_is_done_by_the_next_run(team: Team, tmp_path: Path) -> None:
+    team.green("03", "inc")
+    remote = team.repo.with_remote(tmp_path / "remote.git")
+    before = team.target()
+    team.moa("integrate", "03")
+    # As if it had died between the push and everything that comes after it.
+    for repo in (remote, team.repo):
+        repo.git("update-ref", "-d", "refs/heads/moa/ledger")
+    team.repo.git("update-ref", "-d", "refs/remotes/origin/moa/ledger")
+    team.repo.git("reset", "-q", "--hard", before)
+    answer = team.moa("integrate", "03", "--json")
+    assert (answer.code, len(answer.data["already"])) == (0, 1)
+    assert team.target() == remote.head("refs/heads/develop")
+    assert team.repo.git("status", "--porcelain") == ""
+    (path,) = remote.git("ls-tree", "-r", "--name-only", "moa/ledger").split()
+    assert f'"commit": "{team.target()}"' in remote.shows(path, "moa/ledger")
+
+
+def test_a_ledger_that_could_not_be_pushed_is_pushed_by_the_next_run(team: Team, tmp_path: Path) -> None:
+    team.green("03", "inc")
+    remote = team.repo.with_remote(tmp_path / "remote.git")
+    hook = remote.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n! grep -q moa/ledger\n")
+    hook.chmod(0o755)
+    answer = team.moa("integrate", "03", "--json")
+    assert (answer.code, remote.has("refs/heads/moa/ledger")) == (0, False)
+    assert any("ledger" in note for note in answer.data["notes"])
+    hook.unlink()
+    assert team.moa("integrate", "03").code == 0
+    assert remote.head("refs/heads/moa/ledger") == team.repo.head("refs/heads/moa/ledger")
+
+
+def test_commits_that_were_not_pushed_are_told(team: Team, tmp_path: Path) -> None:
+    line = team.green("03", "inc")
+    team.repo.with_remote(tmp_path / "remote.git")
+    pushed = line.head
+    line.writes({"src/calc/inc.py": "broken(\n"}).commits()
+    for verb in ("gate", "integrate"):
+        data = team.moa(verb, "03", "--json").data
+        assert any("1 commit here that origin has not" in note for note in data["notes"]), verb
+    assert data["landed"][0]["head"] == pushed
+
+
+def test_agents_land_after_those_that_they_depend_on(tmp_path: Path) -> None:
+    config = 'registry:\n  - {id: "03"}\n  - {id: "04", depends_on: ["03"]}\n'
+    team = Team.create(tmp_path / "repo", {"moa.yaml": config})
+    team.green("03", "inc")
+    team.green("04", "dec")
+    data = team.moa("integrate", "04", "03", "--json").data
+    assert ([a["agent"] for a in data["landed"]], data["rejected"]) == (["03", "04"], [])
