@@ -21,7 +21,7 @@ class MoaError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return self.message if not self.reason else f"{self.message}: {self.reason}"
+        return self.message if not self.reason else f"{self.message.rstrip('.')}: {self.reason}"
 
 
 class RefusedError(MoaError):

@@ -44,7 +44,17 @@ def pytest_load_initial_conftests(
         from pytest_moa.desk.begin import begin  # noqa: PLC0415 - inert unless asked: nothing heavy before
 
         begin(early_config, parser, args, agent)
+    elif os.environ.get("MOA_CHILD") != "1":
+        _refuse_lonely_report(early_config)
     return (yield)
+
+
+def _refuse_lonely_report(config: pytest.Config) -> None:
+    # Typed alone; in a project's own settings it waits for the runs that ask for a gate.
+    if any(str(word).split("=", 1)[0] == "--moa-report" for word in config.invocation_params.args):
+        raise pytest.UsageError(
+            "--moa-report reports a gate: name the agent with --moa-agent ID or AGENT_ID, or say --moa"
+        )
 
 
 def _asked(config: pytest.Config) -> tuple[str | None, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytest_moa.action.inputs import FailOn
@@ -37,13 +37,19 @@ def outputs(report: Report, *, summary_path: str, report_path: str) -> dict[str,
         return values
     values["report-path"] = report_path
     if report.verb == "gate":
-        coverage = result.get("coverage")
-        values["coverage"] = str(coverage["percent"]) if isinstance(coverage, dict) else ""
-        values["tests"] = json.dumps(result["tests"])
+        values |= _figures(result)
     else:
+        if len(result["landed"]) == 1:
+            values |= _figures(result["landed"][0])
         values["landed"] = _list(result["landed"], ("agent", "head", "commit"))
         values["rejected"] = _list(result["rejected"], ("agent", "head", "class", "with"))
     return values
+
+
+def _figures(of: Mapping[str, Any]) -> dict[str, str]:
+    coverage = of.get("coverage")
+    percent = str(coverage["percent"]) if isinstance(coverage, dict) else ""
+    return {"coverage": percent, "tests": json.dumps(of["tests"]) if "tests" in of else ""}
 
 
 def failure(report: Report, fail_on: frozenset[FailOn]) -> str:

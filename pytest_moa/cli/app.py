@@ -46,7 +46,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Runs a command line. With `--json` an error is an object on standard output, and words on standard error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _prepare_streams()
-    previous = signal.signal(signal.SIGTERM, _terminated)
+    ends = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    previous = {number: signal.signal(number, _terminated) for number in ends}
     try:
         return _run(arguments)
     except BrokenPipeError:
@@ -54,7 +55,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _run(arguments: list[str]) -> int:

@@ -29,12 +29,13 @@ def init(*, as_json: bool, target: str | None, directory: Path) -> int:
 
 def _lines(result: InitResult) -> list[str]:
     lines = [f"{_DONE[file.done]} {file.path}" for file in result.files]
-    if result.patterns:
+    config = result.files[0]
+    if result.patterns and config.done == "written":
         lines.append(
             f"🔎 Agents are taken from {', '.join(safe(p) for p in result.patterns)} and agent-{{id}}-…"
         )
     return [
         *lines,
-        f"👉 Read moa.yaml, commit all of it on {safe(result.target)}: the policy is always read from there.",
+        f"👉 Read {config.path}, commit all of it on {safe(result.target)}: the policy is always read from there.",
         "👉 Then: `moa bootstrap`",
     ]

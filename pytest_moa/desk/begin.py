@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -75,7 +76,8 @@ def _plan(config: pytest.Config, parser: pytest.Parser, agent: str | None) -> Pl
     if not ids:
         raise AgentError("no agents are known here", remedy="Enter them in the config's `registry`.")
     changes = changes_here(place)
-    rules = _source_rules(config, place)
+    settings = coverage_settings(getattr(options, "cov_config", None))
+    rules = _source_rules(config, place, settings)
     asked = place.policy.agents.test_threshold
     return Plan(
         place=place,
@@ -85,6 +87,7 @@ def _plan(config: pytest.Config, parser: pytest.Parser, agent: str | None) -> Pl
         changes=changes,
         threshold=raised(asked, word),
         typed=typed(config, parser),
+        includes=bool(settings["run:include"]) and not settings["run:source"],
         alone=alone,
         report=prepare(options.moa_report, here),
         notes=(
@@ -116,8 +119,9 @@ def _agent(agent: str, place: Place, changes: Changes, rules: SourceRules, *, al
     )
 
 
-def _source_rules(config: pytest.Config, place: Place) -> SourceRules:
-    settings = coverage_settings(getattr(config.known_args_namespace, "cov_config", None))
+def _source_rules(
+    config: pytest.Config, place: Place, settings: Mapping[str, tuple[str, ...]]
+) -> SourceRules:
     return SourceRules(
         working_directory=place.working_directory,
         python_files=tuple(config.getini("python_files")),

@@ -163,6 +163,6 @@ def _has_table(file: Path) -> bool:
 def in_words(error: MoaError) -> str:
     """An error of ours for pytest's own usage message: all problems, the reason and the remedy."""
     lines = [str(error)]
-    if isinstance(error, ConfigError):
-        lines += [f"  - {problem}" for problem in error.problems]
+    if isinstance(error, ConfigError) and error.problems:
+        lines = [error.message, *(f"  - {problem}" for problem in error.problems)]
     return "\n".join([*lines, *([error.remedy] if error.remedy else [])])

@@ -38,6 +38,7 @@ class Plan:
     changes: Changes
     threshold: Decimal
     typed: Typed
+    includes: bool = False
     alone: str | None
     report: Path | None = None
     notes: tuple[str, ...] = ()
@@ -93,8 +94,11 @@ def _cov_options(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
     given = list(options.cov_source)
     if True in given:
         return ()
-    folders = _folders(plan, given)
     quiet = () if given or options.cov_report else ("--cov-report=",)
+    if plan.includes and not given:
+        # Coverage ignores its `include` setting beside a source, and warns: an error where warnings are errors.
+        return ("--cov", *quiet)
+    folders = _folders(plan, given)
     return (*(f"--cov={folder}" for folder in folders), *quiet)
 
 

@@ -171,6 +171,12 @@ class EnvironmentKeys:
         "Argument lists run before the tests to make their environment; `{environment}` stands for its folder.",
         example=(("uv", "sync", "--no-install-project"),),
     )
+    prepare: tuple[tuple[str, ...], ...] = key(
+        (),
+        "Argument lists run in every candidate's tree after `setup`, never cached: what generates files there."
+        " `{python}` stands for the tests' interpreter.",
+        example=(("{python}", "-m", "setuptools_scm", "--force-write-version-files"),),
+    )
     cache_on: tuple[str, ...] = key(
         (),
         "Files whose contents key the made environment (globs).",
@@ -192,7 +198,7 @@ class EnvironmentKeys:
 class IntegrationKeys:
     suite: tuple[str, ...] = key(
         (),
-        "The integration suite; by default all that the target's pytest settings collect.",
+        "The integration suite; by default all that the project's pytest settings collect.",
         pattern=PATH_PATTERN,
         allowed=PATH_WORDS,
         example=("tests",),

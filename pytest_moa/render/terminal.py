@@ -145,12 +145,12 @@ def error_lines(error: MoaError) -> list[str]:
 
 
 def _figures(result: GateResult) -> list[str]:
-    return [f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}", *_coverage(result.coverage)]
+    return [f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}", *_coverage(result.coverage, unknown=result.verdict == "undetermined")]
 
 
-def _coverage(figure: CoverageFigure | None) -> list[str]:
+def _coverage(figure: CoverageFigure | None, *, unknown: bool) -> list[str]:
     if figure is None:
-        return ["📏 Coverage of own code: nothing to measure"]
+        return [] if unknown else ["📏 Coverage of own code: nothing to measure"]
     sign = "≥" if figure.enough else "<"
     lines = [
         (

@@ -30,10 +30,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A reason why nothing can be said, and what helps."""
+    """A reason why nothing can be said, and what helps. `whole`: every test ran, so the coverage counts all the same."""
 
     reason: str
     remedy: str
+    whole: bool = False
 
 
 def judge(
@@ -49,7 +50,11 @@ def judge(
     Else UNDETERMINED where anything is missing or contradicts itself. Else PASSED.
     """
     found = (*incomplete(evidence), *doubts)
-    failed = [*_red(evidence), *_blocked(findings), *([] if found else _short(coverage))]
+    failed = [
+        *_red(evidence),
+        *_blocked(findings),
+        *(_short(coverage) if all(doubt.whole for doubt in found) else []),
+    ]
     hang = evidence.running if evidence.end.timed_out else None
     if failed:
         first = failed[0]
@@ -159,7 +164,7 @@ def _ended_badly(evidence: Evidence) -> list[Doubt]:
         return [
             Doubt(
                 reason=_no_session(evidence),
-                remedy="See the output above; `moa bootstrap` checks the environment.",
+                remedy="See the output; `moa bootstrap` checks the environment.",
             )
         ]
     if end.status != evidence.session_status:
@@ -194,7 +199,7 @@ def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
             ]
         )
     if status in _STATUS:
-        return [Doubt(reason=_STATUS[status], remedy="See the output above.")]
+        return [Doubt(reason=_STATUS[status], remedy="See the output.")]
     if status == 0 and red:
         return [
             Doubt(
@@ -206,13 +211,12 @@ def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
         return [
             Doubt(
                 reason="pytest exited with 1 although no test failed",
-                remedy="A plugin or setting of the project fails the run; see the output above.",
+                remedy="A plugin or setting of the project fails the run, for example pytest-cov's `fail_under`; see the output.",
+                whole=True,
             )
         ]
     if status > 5:
-        return [
-            Doubt(reason=f"pytest exited with the unknown status {status}", remedy="See the output above.")
-        ]
+        return [Doubt(reason=f"pytest exited with the unknown status {status}", remedy="See the output.")]
     return []
 
 

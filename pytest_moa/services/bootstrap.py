@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_moa.errors import MoaError
+from pytest_moa.errors import ConfigError, MoaError
 from pytest_moa.git import repository as git
 from pytest_moa.git.command import require_git
 from pytest_moa.git.repository import Repository
@@ -46,7 +46,7 @@ def _checks(options: OpenOptions) -> Iterator[Check]:
         project = opened[0]
         return f"{project.target.name} at {project.target.head[:10]} ({project.where})"
 
-    yield _tried("Target Branch", target)
+    yield _tried("Target Branch", target, config_as="Configuration")
     yield from _repository_checks(found[0])
     if opened:
         yield from _project_checks(opened[0])
@@ -172,10 +172,13 @@ def _check(name: str, ok: bool, detail: str, remedy: str) -> Check:
     return Check(name=name, ok=ok, detail=detail, remedy="" if ok else remedy)
 
 
-def _tried(name: str, ask: Callable[[], str]) -> Check:
+def _tried(name: str, ask: Callable[[], str], config_as: str | None = None) -> Check:
+    """A check that passes where nothing is raised; `config_as` is its name where the config is what is wrong."""
     try:
         return Check(name=name, ok=True, detail=ask())
     except MoaError as error:
         problems = getattr(error, "problems", ())
-        detail = "; ".join((str(error), *problems)) if problems else str(error)
+        detail = "; ".join((error.message, *problems)) if problems else str(error)
+        if config_as is not None and isinstance(error, ConfigError):
+            name = config_as
         return Check(name=name, ok=False, detail=detail, remedy=error.remedy)

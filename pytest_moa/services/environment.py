@@ -14,7 +14,12 @@ from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.policy import EnvironmentKeys
 from pytest_moa.model.results import EnvironmentFacts
 from pytest_moa.services.project import Project
-from pytest_moa.testing.made_environment import MadeEnvironment, check_interpreter, make_environment
+from pytest_moa.testing.made_environment import (
+    MadeEnvironment,
+    check_interpreter,
+    make_environment,
+    prepare_tree,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,22 @@ def interpreter_for(project: Project, work: Path, folder: Path, asked: str | Non
 
     Raises UndeterminedError: it is not there, lacks pytest or coverage, or the set-up failed.
     """
+    found = _interpreter(project, work, folder, asked)
+    policy = project.policy.environment
+    if policy.prepare:
+        prepare_tree(
+            policy.prepare,
+            project=folder,
+            timeout=policy.timeout,
+            environ=project.environ,
+            python=found.python,
+            keep=policy.keep,
+            drop=policy.drop,
+        )
+    return found
+
+
+def _interpreter(project: Project, work: Path, folder: Path, asked: str | None) -> Interpreter:
     policy = project.policy.environment
     if policy.setup:
         made = _make(project, work, folder, policy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pytest_moa.errors import UndeterminedError
@@ -18,6 +18,7 @@ from pytest_moa.rules.figures import coverage_figure
 from pytest_moa.rules.gate import Doubt, Judgement, counts, judge
 from pytest_moa.rules.selection import missing_tests, suite_arguments, tests_of
 from pytest_moa.services.environment import Interpreter, interpreter_for
+from pytest_moa.services.generated import write_version_files
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
 from pytest_moa.testing.made_environment import discard, verify
@@ -55,6 +56,7 @@ class Subject:
     tree: frozenset[str]
     pytest: PytestSettings
     coverage: CoverageSettings
+    settings: Mapping[str, bytes]
 
     @property
     def whole(self) -> bool:
@@ -84,14 +86,11 @@ def subject_of(
     prefix = "" if folder in {"", "."} else folder + "/"
     repo = quarantine.repository
 
-    settings = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
-
-    def of_target(path: str) -> bytes | None:
-        return settings.get(prefix + path)
-
+    blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
+    settings = {path.removeprefix(prefix): data for path, data in blobs.items()}
     tree = frozenset(git.tree_paths(repo, candidate))
-    pytest_settings = read_pytest_settings(of_target)
-    coverage_settings = read_coverage_settings(of_target, quarantine.make_folder("settings"))
+    pytest_settings = read_pytest_settings(settings.get)
+    coverage_settings = read_coverage_settings(settings.get, quarantine.make_folder("settings"))
     tests = tests_of(policy, agent, _exists(tree, prefix))
     source = rules.SourceRules(
         working_directory=policy.project.working_directory,
@@ -120,6 +119,7 @@ def subject_of(
         tree=tree,
         pytest=pytest_settings,
         coverage=coverage_settings,
+        settings=settings,
     )
 
 
@@ -142,6 +142,7 @@ def examine(
         return _not_run(
             f"the candidate has no folder {prefix}", "Correct `project.working_directory` on the target."
         )
+    generated = write_version_files(work, folder, subject.settings.get)
     try:
         interpreter = interpreter_for(project, work, folder, options.python)
     except UndeterminedError as error:
@@ -168,7 +169,8 @@ def examine(
         branch_coverage=subject.coverage.branch,
     )
     evidence = run_child(request, progress=options.tell.tick)
-    return _judged(quarantine, subject, Run(interpreter, request, evidence), options.threshold)
+    examination = _judged(quarantine, subject, Run(interpreter, request, evidence), options.threshold)
+    return replace(examination, notes=(*generated, *examination.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +184,16 @@ class Run:
 
 def _judged(quarantine: Quarantine, subject: Subject, run: Run, threshold: Decimal) -> Examination:
     made, evidence = run.interpreter.made, run.evidence
-    notes: list[str] = []
-    if made is not None and made.key is not None and not verify(made):
-        discard(made)
-        notes.append("The tests wrote into their made environment; it was thrown away.")
     files: tuple[FileLines, ...] = ()
     doubts: list[Doubt] = []
     if subject.own and evidence.session_status is not None:
         files, doubts = _measured(quarantine, subject, run.request)
+    if made is not None and made.key is not None and not verify(made):
+        discard(made)
+        remedy = (
+            "Look for a test that installs or writes into site-packages; the environment was thrown away."
+        )
+        doubts = [Doubt(reason="the tests wrote into the environment that was made for them", remedy=remedy)]
     figure = coverage_figure(subject.own, files, threshold)
     return Examination(
         judgement=judge(evidence, coverage=figure, doubts=doubts),
@@ -197,7 +201,6 @@ def _judged(quarantine: Quarantine, subject: Subject, run: Run, threshold: Decim
         figure=figure,
         tests=counts(evidence),
         environment=run.interpreter.facts,
-        notes=tuple(notes),
         ran=True,
     )
 

@@ -194,6 +194,13 @@ def _either(repo: Repository, name: str, remote: str) -> ObjectId | None:
 
 def _from_commit(repo: Repository, commit: ObjectId, name: str, options: OpenOptions) -> LoadedPolicy:
     files = git.read_blobs(repo, commit, config.config_files())
+    for path in set(config.config_files()) - set(files):
+        if git.tree_paths(repo, commit, [path]):
+            raise ConfigError(
+                f"{path} is a folder on {name}",
+                reason="a config file is looked for there",
+                remedy=f"Rename the folder, or put the settings into a file called {path}.",
+            )
     return config.load_from_reader(files.get, origin=name, environ=options.environ)
 
 

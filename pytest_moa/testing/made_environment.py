@@ -42,6 +42,7 @@ CACHE_ON = (
 )
 LEAST_PYTEST, LEAST_COVERAGE = (7, 0), (7, 0)
 _UNUSED = 30 * 24 * 3600
+_TRACES = frozenset({".git", ".venv", "__pycache__", "uv.lock", "poetry.lock", "pdm.lock"})
 _COMPLETE = "moa-complete.json"
 _NO_PROJECT = "Install the dependencies only, for example `uv sync --no-install-project`; moa puts the sources on the path."
 
@@ -94,7 +95,13 @@ def make_environment(
             return made
         discard(made)
         seen = setup_environ(environ, keep=keep, drop=drop)
+        before = _files_of(project)
         _run_setup(setup, folder, project, timeout, seen, python=interpreter)
+        try:
+            _refuse_traces(before, _files_of(project))
+        except UndeterminedError:
+            discard(made)
+            raise
         local = project / ".venv"
         if not _python_of(folder).exists() and _python_of(local).exists():
             _refuse_project(local, work)
@@ -102,6 +109,24 @@ def make_environment(
         _finish(made, work, timeout)
     _sweep(folder.parent)
     return made
+
+
+def prepare_tree(
+    commands: Sequence[Sequence[str]],
+    *,
+    project: Path,
+    timeout: float,
+    environ: Mapping[str, str],
+    python: Path,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> None:
+    """Runs `environment.prepare` in a candidate's tree; `{python}` stands for the tests' interpreter.
+
+    Raises UndeterminedError where a command fails.
+    """
+    seen = setup_environ(environ, keep=keep, drop=drop)
+    _run_setup(commands, python.parent.parent, project, timeout, seen, python=python, name="prepare")
 
 
 def environment_key(
@@ -256,6 +281,7 @@ def _run_setup(
     environ: Mapping[str, str],
     *,
     python: Path,
+    name: str = "setup",
 ) -> None:
     deadline = time.monotonic() + timeout
     variables = dict(environ) | {
@@ -271,7 +297,7 @@ def _run_setup(
             word.replace("{environment}", str(folder)).replace("{python}", str(python)) for word in command
         ]
         if not words:
-            raise _failed(words, "it is empty")
+            raise _failed(name, words, "it is empty")
         ended = supervise(
             words, cwd=project, environ=variables, timeout=max(0.0, deadline - time.monotonic())
         )
@@ -280,17 +306,39 @@ def _run_setup(
             continue
         tail = "\n".join(end.output.strip().splitlines()[-15:])
         if end.timed_out:
-            raise _failed(words, f"the time limit of {timeout:.0f} seconds was reached\n{tail}")
+            raise _failed(name, words, f"the time limit of {timeout:.0f} seconds was reached\n{tail}")
         how = f"exit status {end.status}" if end.status is not None else f"signal {end.signal}"
-        raise _failed(words, f"{how}\n{tail}" if tail else how)
+        raise _failed(name, words, f"{how}\n{tail}" if tail else how)
 
 
-def _failed(words: list[str], reason: str) -> UndeterminedError:
+def _failed(name: str, words: list[str], reason: str) -> UndeterminedError:
     return UndeterminedError(
-        f"The setup command `{' '.join(words)}` failed.",
+        f"The {name} command `{' '.join(words)}` failed.",
         reason=reason,
-        remedy="Run it by hand in a fresh clone; it is `environment.setup` of the target's configuration.",
+        remedy=f"Run it by hand in a fresh clone; it is `environment.{name}` of the target's configuration.",
     )
+
+
+def _files_of(project: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file of the tree, without what making an environment leaves anyway."""
+    found = {}
+    for place, folders, names in os.walk(project):
+        folders[:] = [f for f in folders if f not in _TRACES and not f.endswith(".egg-info")]
+        for path in (Path(place, name) for name in names if name not in _TRACES):
+            facts = path.lstat()
+            found[path.relative_to(project).as_posix()] = (facts.st_size, facts.st_mtime_ns)
+    return found
+
+
+def _refuse_traces(before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]) -> None:
+    """An environment from the cache comes without what its making wrote into the tree: the verdict would change."""
+    changed = sorted(path for path, facts in after.items() if before.get(path) != facts)
+    if changed:
+        raise UndeterminedError(
+            "The setup commands wrote into the project's tree",
+            reason=", ".join(changed[:5]),
+            remedy="Move what generates files there to `environment.prepare`, which runs for every candidate.",
+        )
 
 
 def _finish(made: MadeEnvironment, work: Path, timeout: float) -> None:

@@ -158,3 +158,19 @@ def test_a_config_that_is_not_on_the_target_yet_is_told(team: Team) -> None:
     team.repo.git("checkout", "-q", "-b", "topic")
     data = team.moa("bootstrap", "--json").data
     assert data["ok"]
+
+
+def test_bootstrap_calls_a_broken_config_by_its_name_and_tells_each_problem_once(tmp_path: Path) -> None:
+    team = Team.create(tmp_path / "repo", {"moa.yaml": "agents: {timeout: soon}\nfoo: 1\n"})
+    checks = {c["name"]: c for c in team.moa("bootstrap", "--json").data["checks"]}
+    assert not checks["Configuration"]["ok"]
+    assert "Target Branch" not in checks
+    assert checks["Configuration"]["detail"].count("agents.timeout") == 1
+
+
+def test_a_folder_where_a_config_is_looked_for_is_no_reason_for_defaults(tmp_path: Path) -> None:
+    team = Team.create(tmp_path / "repo", {"moa.yaml/x": ""})
+    team.green("03", "inc")
+    answer = team.moa("gate", "03", "--json")
+    assert (answer.code, answer.data["error"]["kind"]) == (2, "config")
+    assert "moa.yaml is a folder" in answer.data["error"]["message"]

@@ -46,6 +46,7 @@ def test_a_key_taken_out_of_its_comment_is_at_its_default_where_it_has_one() -> 
         "project.weeks",
         "registry",
         "environment.setup",
+        "environment.prepare",
         "environment.cache_on",
         "environment.python",
         "environment.keep",

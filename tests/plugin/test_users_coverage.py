@@ -66,3 +66,13 @@ def test_what_coverages_settings_leave_out_is_no_own_code(desk: Desk) -> None:
     desk.shop(config).has({".coveragerc": "[run]\nomit = src/shop/core.py\n"})
     ran = desk.runs("--moa-agent", "04")
     assert [f["path"] for f in ran.gate["coverage"]["files"]] == ["src/shop/cart.py"]
+
+
+def test_a_project_that_includes_files_by_its_settings_and_fails_on_warnings_is_measured(desk: Desk) -> None:
+    desk.has({".coveragerc": "[run]\ninclude = src/*\n"})
+    ran = desk.shop().runs("--moa-agent", "03", "-W", "error")
+    assert ran.gate["coverage"]["percent"] == "83.33"
+
+
+def test_a_report_without_a_gate_is_a_usage_error(desk: Desk) -> None:
+    assert "--moa-agent" in desk.shop().refuses("--moa-report=r.json")

@@ -95,7 +95,7 @@ def test_a_blocking_finding_fails_a_green_run_and_a_warning_does_not() -> None:
     ],
 )
 def test_what_is_missing_or_contradicts_itself_is_undetermined(evidence: Evidence, says: str) -> None:
-    verdict = judge(evidence, coverage=figure(1, 10))
+    verdict = judge(evidence, coverage=figure(9, 10))
     assert verdict.verdict == "undetermined"
     assert verdict.reason is not None
     assert says in verdict.reason
@@ -141,3 +141,9 @@ def test_expected_failures_count_as_skipped_and_unexpected_passes_as_passed() ->
     )
     tests = counts(evidence)
     assert (tests.passed, tests.skipped, tests.errors) == (1, 1, 1)
+
+
+def test_low_coverage_fails_also_where_another_gate_of_the_project_ended_the_run_with_1() -> None:
+    ended = replace(GREEN, session_status=1, end=ProcessEnd(status=1))
+    assert judge(ended, coverage=figure(8, 10)).verdict == "failed"
+    assert judge(ended, coverage=figure(9, 10)).verdict == "undetermined"

@@ -325,3 +325,72 @@ def test_a_package_mapped_to_another_checkout_is_turned_to_the_candidate(tmp_pat
     assert (broken["verdict"], broken["tests"]["failed"]) == ("failed", 1), broken
     whole = team.moa("gate", "04", "--json", "--python", python).data
     assert (whole["verdict"], whole["coverage"]["percent"]) == ("passed", "100.00"), whole
+
+
+SCM = '[tool.setuptools_scm]\nversion_file = "src/calc/_version.py"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
+
+
+def test_a_version_file_that_the_build_generates_is_there(tmp_path: Path) -> None:
+    test = "import calc\n\n\ndef test_version():\n    assert calc.version == '1.1.dev2+g' + calc.version.rpartition('g')[2]\n"
+    files = {
+        "pyproject.toml": SCM,
+        "src/calc/__init__.py": "from calc._version import version\n",
+        "tests/test_version.py": test,
+        ".gitignore": "_version.py\n",
+    }
+    team = Team.create(tmp_path / "repo", files)
+    team.repo.git("tag", "v1.0")
+    team.green("03", "inc")
+    data = team.moa("gate", "03", "--json").data
+    assert (data["verdict"], any("_version.py is generated" in note for note in data["notes"])) == (
+        "passed",
+        True,
+    )
+    assert not (team.path / "src/calc/_version.py").exists()
+    assert team.moa("integrate", "03").code == 0
+
+
+MAKES = "  setup:\n    - [{python}, -m, venv, --without-pip, --symlinks, '{{environment}}']\n    - [sh, -c, '{tools}']\n"
+
+
+def made(tmp_path: Path, more: str) -> Team:
+    """A team whose tests run in a made environment, which borrows the tools of this one."""
+    ours = [*(p for p in sys.path if p.endswith("site-packages")), str(Path(pytest_moa.__file__).parents[1])]
+    lines = "\\n".join(ours)
+    tools = f'printf "{lines}\\n" > "$(echo "$MOA_ENVIRONMENT"/lib/python*/site-packages)"/tools.pth'
+    setup = MAKES.format(python=sys.executable, tools=tools)
+    return Team.create(tmp_path / "repo", {"moa.yaml": f"environment:\n{setup}{more}"})
+
+
+def test_a_setup_that_writes_into_the_tree_is_refused_the_first_time_and_every_time(tmp_path: Path) -> None:
+    team = made(tmp_path, "    - [sh, -c, 'echo A = 1 > generated.py']\n")
+    team.green("03", "inc")
+    for _ in range(2):
+        answer = team.moa("gate", "03", "--json")
+        assert (answer.code, answer.data["verdict"]) == (3, "undetermined")
+        assert "generated.py" in answer.data["reason"]
+        assert "environment.prepare" in answer.data["remedy"]
+
+
+def test_what_prepares_the_tree_runs_for_every_candidate(tmp_path: Path) -> None:
+    team = made(
+        tmp_path, "  prepare:\n    - ['{python}', -c, \"open('generated.py', 'w').write('A = 1')\"]\n"
+    )
+    test = "import generated\n\n\ndef test_generated():\n    assert generated.A == 1\n"
+    team.agent("03", "x").writes({"tests/agent03/test_x.py": test}).commits()
+    for _ in range(2):
+        data = team.moa("gate", "03", "--json").data
+        assert (data["verdict"], data["environment"]["key"] is not None) == ("passed", True), data["reason"]
+
+
+def test_tests_that_write_into_their_made_environment_are_told_as_that(tmp_path: Path) -> None:
+    team = made(tmp_path, "")
+    test = (
+        "import os, pathlib, sys\n\n\ndef test_writes():\n"
+        "    place = next(pathlib.Path(sys.prefix).glob('lib/python*/site-packages'))\n"
+        "    place.chmod(0o755)\n    (place / 'mine.pth').write_text('')\n"
+    )
+    team.agent("03", "x").writes({"tests/agent03/test_x.py": test, "src/calc/new.py": "A = 1\n"}).commits()
+    answer = team.moa("gate", "03", "--json")
+    assert (answer.code, answer.data["verdict"]) == (3, "undetermined")
+    assert "wrote into the environment" in answer.data["reason"]
