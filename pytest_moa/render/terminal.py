@@ -145,7 +145,10 @@ def error_lines(error: MoaError) -> list[str]:
 
 
 def _figures(result: GateResult) -> list[str]:
-    return [f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}", *_coverage(result.coverage, unknown=result.verdict == "undetermined")]
+    return [
+        f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}",
+        *_coverage(result.coverage, unknown=result.verdict == "undetermined"),
+    ]
 
 
 def _coverage(figure: CoverageFigure | None, *, unknown: bool) -> list[str]:
