@@ -96,6 +96,11 @@ def share(repo: Repository, remote: str) -> bool:
     return True
 
 
+def now() -> str:
+    """This moment as events carry it: UTC, ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def path_of(event: Event) -> str:
     """Where an event lies: by its time, and by chance, so that no two share a place."""
     at = _time(event.at)

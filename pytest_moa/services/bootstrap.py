@@ -113,9 +113,8 @@ def _branches(project: Project) -> Check:
 
 
 def _structure(project: Project) -> Check:
-    folder = project.policy.project.working_directory.strip("/")
-    paths = git.tree_paths(project.repo, project.target.head, [] if folder in {"", "."} else [folder])
-    prefix = "" if folder in {"", "."} else folder + "/"
+    prefix = project.prefix
+    paths = git.tree_paths(project.repo, project.target.head, [prefix])
     python = sum(1 for path in paths if path.endswith(".py"))
     settings = [name for name in _PROJECT_FILES if prefix + name in paths]
     return _check(

@@ -82,8 +82,7 @@ def subject_of(
 ) -> Subject:
     """What there is to examine: the agent's own lines are what the candidate adds to `base`; settings are base's."""
     policy = project.policy
-    folder = policy.project.working_directory.strip("/")
-    prefix = "" if folder in {"", "."} else folder + "/"
+    prefix = project.prefix
     repo = quarantine.repository
 
     blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
@@ -93,7 +92,7 @@ def subject_of(
     coverage_settings = read_coverage_settings(settings.get, quarantine.make_folder("settings"))
     tests = tests_of(policy, agent, _exists(tree, prefix))
     source = rules.SourceRules(
-        working_directory=policy.project.working_directory,
+        working_directory=prefix.rstrip("/") or ".",
         python_files=pytest_settings.python_files,
         testpaths=pytest_settings.testpaths,
         tests=tests,
@@ -130,7 +129,7 @@ def examine(
 
     Nothing is raised for what the candidate does: that is a verdict. Git's own failures are raised.
     """
-    prefix = _prefix(project)
+    prefix = project.prefix
     if absent := missing_tests(subject.tests, _exists(subject.tree, prefix)):
         return _not_run(
             f"the registry names tests that are not there: {', '.join(absent)}",
@@ -260,11 +259,6 @@ def _exists(tree: frozenset[str], prefix: str) -> Callable[[str], bool]:
         return full in {"", "."} or full in tree or any(p.startswith(full + "/") for p in tree)
 
     return exists
-
-
-def _prefix(project: Project) -> str:
-    folder = project.policy.project.working_directory.removeprefix("./").strip("/")
-    return "" if folder in {"", "."} else folder + "/"
 
 
 def _text(data: bytes) -> str:

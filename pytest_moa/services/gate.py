@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pytest_moa.errors import AgentError, ConflictError
 from pytest_moa.git import repository as git
-from pytest_moa.git.quarantine import Quarantine, sweep
+from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import failures
@@ -18,6 +18,7 @@ from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.verdicts import remember
+from pytest_moa.services.words import conflict_words, swept, touched_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     started = time.monotonic()
     agent, branch = _pinned(project, wanted, options)
     before = git.fingerprint(project.repo)
-    swept = sweep()
+    removed = swept()
     blank = _blank(project, agent, branch)
     if (nothing := _nothing_to_judge(project, branch)) is not None:
         reason, remedy = nothing
@@ -51,7 +52,7 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     notes = (
         *project.notes,
         *ahead_of_pushed(project, branch),
-        *(f"Removed what a dead run had left: {name}" for name in swept),
+        *removed,
         *result.notes,
     )
     result = replace(result, notes=notes, seconds=time.monotonic() - started)
@@ -139,28 +140,18 @@ def _survivors(examination: Examination) -> tuple[str, ...]:
 
 
 def _conflicted(project: Project, blank: GateResult, error: ConflictError) -> GateResult:
-    return replace(
-        blank,
-        verdict="undetermined",
-        reason=f"{blank.branch} conflicts with {project.target.name} in {', '.join(error.paths[:5])}",
-        remedy=f"Merge {project.target.name} into {blank.branch}, resolve the conflicts there, and commit.",
-        conflicts=error.paths,
-    )
+    reason, remedy = conflict_words(project, blank.branch, error.paths)
+    return replace(blank, verdict="undetermined", reason=reason, remedy=remedy, conflicts=error.paths)
 
 
 def _untouched(result: GateResult, differences: tuple[str, ...]) -> GateResult:
     """Law 7: a run after which the real repository's settings differ proves nothing."""
     if not differences:
         return result
-    reason = f"the real repository was changed during the run: {', '.join(differences)}"
+    reason, remedy = touched_words(differences)
     verdict: Verdict = "failed" if result.verdict == "failed" else "undetermined"
     told = f"{result.reason}; {reason}" if result.reason else reason
-    return replace(
-        result,
-        verdict=verdict,
-        reason=told,
-        remedy="Look at these before you trust the repository; a test wrote there.",
-    )
+    return replace(result, verdict=verdict, reason=told, remedy=remedy)
 
 
 def _blank(project: Project, agent: Agent, branch: BranchRef) -> GateResult:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from pytest_moa.git import repository as git
 from pytest_moa.git.checkouts import checkouts, require_clean
 from pytest_moa.git.history import paths_of_merge
 from pytest_moa.git.landing import land_local, land_remote, verify
-from pytest_moa.git.quarantine import Quarantine, sweep
+from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import Event, IntegrationResult, Landed, Rejected, RejectionClass
 from pytest_moa.render.json_contract import counts_json, coverage_json
@@ -36,6 +35,7 @@ from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
 from pytest_moa.services.telling import Telling
+from pytest_moa.services.words import conflict_words, swept, touched_words
 
 ATTEMPTS = 3
 """How often a candidate is rebuilt and tested again because the target moved, before the race is given up."""
@@ -74,7 +74,7 @@ def integrate(project: Project, wanted: Sequence[str], options: IntegrateOptions
         project.agent(agent)
     notes = [
         *project.notes,
-        *(f"Removed what a dead run had left: {name}" for name in sweep()),
+        *swept(),
         *recover(project, push=options.stage is None),
     ]
     before = project.target.head
@@ -92,7 +92,7 @@ def integrate(project: Project, wanted: Sequence[str], options: IntegrateOptions
             done += _stopped(project, ordered[number:], error)
             break
     # Once more: a dead run's children may have outlived the first look by a moment.
-    notes += (f"Removed what a dead run had left: {name}" for name in sweep())
+    notes += swept()
     return IntegrationResult(
         branch=project.target.name,
         before=before,
@@ -393,13 +393,14 @@ def _has_landed(project: Project, wanted: str) -> bool:
 
 
 def _conflict(project: Project, agent: Agent, branch: BranchRef, error: ConflictError) -> Rejected:
+    reason, remedy = conflict_words(project, branch.name, error.paths)
     return Rejected(
         agent=agent.id,
         name=agent.name,
         head=branch.head,
         kind="conflict",
-        reason=f"{branch.name} conflicts with {project.target.name} in {', '.join(error.paths[:5])}",
-        remedy=f"Merge {project.target.name} into {branch.name}, resolve the conflicts there, and commit.",
+        reason=reason,
+        remedy=remedy,
         with_agents=_authors(project, error.paths),
     )
 
@@ -448,13 +449,14 @@ def _kind(examination: Examination, red: bool) -> RejectionClass:
 def _touched(
     agent: Agent, branch: BranchRef, examination: Examination, differences: tuple[str, ...]
 ) -> Rejected:
+    reason, remedy = touched_words(differences)
     return Rejected(
         agent=agent.id,
         name=agent.name,
         head=branch.head,
         kind="undetermined",
-        reason=f"the real repository was changed during the run: {', '.join(differences)}",
-        remedy="Look at these before you trust the repository; a test wrote there.",
+        reason=reason,
+        remedy=remedy,
         counts=examination.tests,
     )
 
@@ -467,7 +469,7 @@ def _rejection(project: Project, rejected: Rejected, *, runs: int = 0) -> _Attem
         "target": project.target.head,
         "tests": list(rejected.tests[:50]),
     }
-    event = Event(kind="rejected", at=now(), agent=rejected.agent, data=data)
+    event = Event(kind="rejected", at=ledger.now(), agent=rejected.agent, data=data)
     # A rejection is news for this machine; only a landing is worth a push.
     return _Attempt(runs=runs, rejected=rejected, notes=tuple(_record(project, [event], push=False)))
 
@@ -482,7 +484,7 @@ def _landed_event(project: Project, landed: Landed, branch: BranchRef, before: O
         "tests": counts_json(landed.tests),
         "coverage": coverage_json(landed.coverage),
     }
-    return Event(kind="landed", at=now(), agent=landed.agent, data=data)
+    return Event(kind="landed", at=ledger.now(), agent=landed.agent, data=data)
 
 
 def _record(project: Project, events: list[Event], *, push: bool = True) -> list[str]:
@@ -492,7 +494,3 @@ def _record(project: Project, events: list[Event], *, push: bool = True) -> list
     except (RepositoryError, RaceError, RefusedError) as error:
         return [f"The ledger could not be written ({error.reason or error.message}); the next run does it."]
     return []
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

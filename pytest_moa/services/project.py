@@ -55,6 +55,12 @@ class Project:
         return self.repo.top or self.repo.common_dir
 
     @property
+    def prefix(self) -> str:
+        """The working directory as the beginning of a path below the root: empty, or ending in a slash."""
+        folder = self.policy.project.working_directory.removeprefix("./").strip("/")
+        return "" if folder in {"", "."} else folder + "/"
+
+    @property
     def remote(self) -> str | None:
         return self.policy.git.remote if self.where == "remote" else None
 
@@ -95,13 +101,14 @@ def open_project(options: OpenOptions) -> Project:
     """
     repo = git.open_repository(options.start)
     refuse_bare(repo)
-    first = _first_words(repo, options)
+    first, read = _first_words(repo, options)
     notes: list[str] = list(first.warnings)
     remote = first.policy.git.remote
     if options.fetch and first.policy.integration.where != "local" and git.has_remote(repo, remote):
         notes += _fetch(repo, remote)
     where, target = _target(repo, first, options)
-    loaded = _policy(repo, target, options, first)
+    known = (target.name, target.head) == read
+    loaded = first if known else _policy(repo, target, options, first)
     if not _operator(options) and options.target is None and "GIT_DEVELOP_BRANCH" not in options.environ:
         where, target, loaded = _follow(repo, where, target, loaded, options)
     policy = loaded.policy
@@ -155,26 +162,26 @@ def _operator(options: OpenOptions) -> bool:
     return options.config is not None or bool(options.environ.get("MOA_CONFIG"))
 
 
-def _first_words(repo: Repository, options: OpenOptions) -> LoadedPolicy:
-    """The policy that says where the target is.
+def _first_words(repo: Repository, options: OpenOptions) -> tuple[LoadedPolicy, tuple[str, ObjectId] | None]:
+    """The policy that says where the target is, and the branch and commit that it was read from.
 
     The operator's file; else the config of the first usual base branch that has one; else, where the checked-out
     branch is no agent's, the work tree's. An agent's own branch never names the target.
     """
     top = repo.top or repo.common_dir
     if _operator(options):
-        return config.load_from_disk(top, file=options.config, environ=options.environ)
+        return config.load_from_disk(top, file=options.config, environ=options.environ), None
     defaults = config.load_from_reader(lambda _: None, origin="", environ=options.environ)
     for name in _base_names(repo, defaults.policy, options):
         commit = _either(repo, name, defaults.policy.git.remote)
         if commit is not None:
             loaded = _from_commit(repo, commit, name, options)
             if loaded.origin is not None or name == _named_target(options, defaults):
-                return loaded
+                return loaded, (name, commit)
     head = git.current_branch(repo)
     if head is not None and agent_of_branch(defaults.policy, head) is None:
-        return config.load_from_disk(top, environ=options.environ)
-    return defaults
+        return config.load_from_disk(top, environ=options.environ), None
+    return defaults, None
 
 
 def _base_names(repo: Repository, policy: Policy, options: OpenOptions) -> tuple[str, ...]:
@@ -194,14 +201,27 @@ def _either(repo: Repository, name: str, remote: str) -> ObjectId | None:
 
 def _from_commit(repo: Repository, commit: ObjectId, name: str, options: OpenOptions) -> LoadedPolicy:
     files = git.read_blobs(repo, commit, config.config_files())
-    for path in set(config.config_files()) - set(files):
-        if git.tree_paths(repo, commit, [path]):
-            raise ConfigError(
-                f"{path} is a folder on {name}",
-                reason="a config file is looked for there",
-                remedy=f"Rename the folder, or put the settings into a file called {path}.",
-            )
+    missing = [path for path in config.config_files() if path not in files]
+    # What is there all the same is a folder, or larger than anything that is read.
+    there = git.tree_paths(repo, commit, missing) if missing else ()
+    if there:
+        raise _no_config_file(name, there[0], missing)
     return config.load_from_reader(files.get, origin=name, environ=options.environ)
+
+
+def _no_config_file(name: str, there: str, missing: list[str]) -> ConfigError:
+    if there in missing:
+        return ConfigError(
+            f"{there} on {name} is too large to read",
+            reason=f"at most {git.MAX_BLOB} bytes are read",
+            remedy="Keep the settings alone in it.",
+        )
+    path = next(path for path in missing if there.startswith(path + "/"))
+    return ConfigError(
+        f"{path} is a folder on {name}",
+        reason="a config file is looked for there",
+        remedy=f"Rename the folder, or put the settings into a file called {path}.",
+    )
 
 
 def _target(repo: Repository, first: LoadedPolicy, options: OpenOptions) -> tuple[Where, BranchRef]:

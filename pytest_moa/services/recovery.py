@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from pytest_moa.errors import MoaError
 from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
@@ -68,7 +66,7 @@ def _missing_events(project: Project) -> list[Event]:
 def _recovered(project: Project, merged: Merged) -> Event:
     return Event(
         kind="landed",
-        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        at=ledger.now(),
         agent=merged.trailers[AGENT_TRAILER][0],
         data={
             "commit": merged.commit,

@@ -97,11 +97,8 @@ def make_environment(
         seen = setup_environ(environ, keep=keep, drop=drop)
         before = _files_of(project)
         _run_setup(setup, folder, project, timeout, seen, python=interpreter)
-        try:
+        with _discarded_on_refusal(made):
             _refuse_traces(before, _files_of(project))
-        except UndeterminedError:
-            discard(made)
-            raise
         local = project / ".venv"
         if not _python_of(folder).exists() and _python_of(local).exists():
             _refuse_project(local, work)
@@ -319,6 +316,15 @@ def _failed(name: str, words: list[str], reason: str) -> UndeterminedError:
     )
 
 
+@contextlib.contextmanager
+def _discarded_on_refusal(made: MadeEnvironment) -> Iterator[None]:
+    try:
+        yield
+    except UndeterminedError:
+        discard(made)
+        raise
+
+
 def _files_of(project: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every file of the tree, without what making an environment leaves anyway."""
     found = {}
@@ -346,18 +352,14 @@ def _finish(made: MadeEnvironment, work: Path, timeout: float) -> None:
 
     Bytecode is made first: no run may add it later, and without it every run would compile the tools again.
     """
-    if not made.python.exists():
-        discard(made)
-        raise UndeterminedError(
-            "The setup commands made no environment.",
-            reason=f"there is no interpreter at {made.python}",
-            remedy="Let them make one in `{environment}`, for example `uv venv {environment}`.",
-        )
-    try:
+    with _discarded_on_refusal(made):
+        if not made.python.exists():
+            raise UndeterminedError(
+                "The setup commands made no environment.",
+                reason=f"there is no interpreter at {made.python}",
+                remedy="Let them make one in `{environment}`, for example `uv venv {environment}`.",
+            )
         _refuse_project(made.folder, work)
-    except UndeterminedError:
-        discard(made)
-        raise
     compiling = [str(made.python), "-I", "-m", "compileall", "-q", "-q", str(made.folder)]
     # Exit status 1 only says that some file is no Python of this version: harmless, packages ship such files.
     subprocess.run(compiling, env={}, cwd="/", capture_output=True, timeout=timeout, check=False)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_moa.errors import UndeterminedError
+from pytest_moa.model.settings import COVERAGE_FILES, PYTEST_FILES
 
 Read = Callable[[str], bytes | None]
 """The bytes of a file beside the project's settings, by its name; None where there is none."""
 
-COVERAGE_FILES = (".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini", "pyproject.toml")
 _NOTHING = ("(?!)",)  # settings that empty a list mean it: an expression that never matches
 _READER = Path(__file__).parent / "child" / "coverage_settings.py"
 
@@ -126,12 +126,12 @@ def _coverage_settings(facts: dict[str, Any]) -> CoverageSettings:
 
 def read_pytest_settings(read: Read) -> PytestSettings:
     """The settings of the first file that pytest would take. Raises UndeterminedError for one that does not parse."""
-    for name, parse in _PYTEST_FILES:
+    for name in PYTEST_FILES:
         data = read(name)
         if data is None:
             continue
         try:
-            found = parse(data.decode("utf-8"))
+            found = _PARSERS[name](data.decode("utf-8"))
         except (ValueError, configparser.Error) as error:  # TOML and Unicode errors are ValueErrors
             raise UndeterminedError(
                 f"{name} cannot be read.", reason=str(error), remedy=f"Correct {name} on the target branch."
@@ -173,17 +173,17 @@ def _ini(text: str, section: str) -> dict[str, Any] | None:
 
 
 # The order of pytest 9; older versions know fewer of these names.
-_PYTEST_FILES: tuple[tuple[str, Callable[[str], dict[str, Any] | None]], ...] = (
-    ("pytest.toml", _own_toml),
-    (".pytest.toml", _own_toml),
-    ("pytest.ini", _own_ini),
-    (".pytest.ini", _own_ini),
-    ("pyproject.toml", _pyproject),
-    ("tox.ini", _tox),
-    ("setup.cfg", _setup_cfg),
-)
+_PARSERS: dict[str, Callable[[str], dict[str, Any] | None]] = {
+    "pytest.toml": _own_toml,
+    ".pytest.toml": _own_toml,
+    "pytest.ini": _own_ini,
+    ".pytest.ini": _own_ini,
+    "pyproject.toml": _pyproject,
+    "tox.ini": _tox,
+    "setup.cfg": _setup_cfg,
+}
 
-SETTINGS_FILES = tuple(dict.fromkeys((*COVERAGE_FILES, *(name for name, _ in _PYTEST_FILES))))
+SETTINGS_FILES = tuple(dict.fromkeys((*COVERAGE_FILES, *PYTEST_FILES)))
 """All files that either reader may ask for, so that a caller can fetch them at once."""
 
 

@@ -183,10 +183,11 @@ def test_a_test_that_changes_the_real_repositorys_settings_is_found_out(team: Te
     assert "config" in answer.data["reason"]
 
 
-def test_a_project_in_a_folder_of_a_monorepo(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["backend", "./backend", "backend/"])
+def test_a_project_in_a_folder_of_a_monorepo(tmp_path: Path, folder: str) -> None:
     files = {f"backend/{name}": text for name, text in PROJECT.items()}
     repo = Repo.create(
-        tmp_path / "repo", files={**files, "moa.yaml": "project: {working_directory: backend}\n"}
+        tmp_path / "repo", files={**files, "moa.yaml": f"project: {{working_directory: {folder}}}\n"}
     )
     team = Team(repo)
     team.agent("03", "inc").writes(

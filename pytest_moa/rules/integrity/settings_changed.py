@@ -37,6 +37,7 @@ import yaml
 
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding, FindingSeverity
+from pytest_moa.model.settings import COVERAGE_FILES, PYTEST_FILES
 from pytest_moa.rules.integrity import settings_files as files
 from pytest_moa.rules.integrity import sightings
 from pytest_moa.rules.integrity.kit import Change, FileChange
@@ -69,19 +70,19 @@ Grades = Callable[[Settings, Settings], Iterator[Graded]]
 
 
 def _pytest(change: Change) -> Iterator[Finding]:
-    for folder in _folders_with(change, files.PYTEST_FILES):
+    for folder in _folders_with(change, PYTEST_FILES):
         before = files.pytest_settings(change, folder, "base")
         after = files.pytest_settings(change, folder, "head")
         yield from _compared(change, "pytest", folder, (before, after), pytest_grades)
-    yield from _hidden(change, files.PYTEST_FILES, files.pytest_section, "pytest", pytest_grades)
+    yield from _hidden(change, PYTEST_FILES, files.pytest_section, "pytest", pytest_grades)
 
 
 def _coverage(change: Change) -> Iterator[Finding]:
-    for folder in _folders_with(change, files.COVERAGE_FILES):
+    for folder in _folders_with(change, COVERAGE_FILES):
         before = files.coverage_settings(change, folder, "base")
         after = files.coverage_settings(change, folder, "head")
         yield from _compared(change, "coverage", folder, (before, after), coverage_grades)
-    yield from _hidden(change, files.COVERAGE_FILES, files.coverage_section, "coverage", coverage_grades)
+    yield from _hidden(change, COVERAGE_FILES, files.coverage_section, "coverage", coverage_grades)
 
 
 def _folders_with(change: Change, names: tuple[str, ...]) -> list[str]:
@@ -155,8 +156,8 @@ def _is_new_project(change: Change, folder: str) -> bool:
         f.path in {f"{folder}/{name}" for name in ("pyproject.toml", "setup.py", "setup.cfg")} for f in inside
     )
     known = (
-        *files.PYTEST_FILES,
-        *files.COVERAGE_FILES,
+        *PYTEST_FILES,
+        *COVERAGE_FILES,
         "setup.py",
         "conftest.py",
         "__init__.py",
@@ -171,7 +172,7 @@ def _is_new_project(change: Change, folder: str) -> bool:
 
 def _broken(change: Change, file: FileChange) -> Iterator[Finding]:
     name = PurePosixPath(file.path).name
-    if name not in {*files.PYTEST_FILES, *files.COVERAGE_FILES} or file.after is None:
+    if name not in {*PYTEST_FILES, *COVERAGE_FILES} or file.after is None:
         return
     if files.parsed_document(change, file.path, "head") is None and (
         file.before is None or files.parsed_document(change, file.path, "base") is not None

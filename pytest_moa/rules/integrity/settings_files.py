@@ -11,24 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from pytest_moa.model.settings import COVERAGE_FILES, PYTEST_FILES
 from pytest_moa.rules.integrity.kit import Change, Side
 
 Settings = Mapping[str, object]
 Document = Mapping[str, object]
 """Section to keys for ini files, the whole document for TOML."""
 
-# https://docs.pytest.org/en/stable/reference/customize.html: the first file that speaks of pytest decides.
-PYTEST_FILES = (
-    "pytest.toml",
-    ".pytest.toml",
-    "pytest.ini",
-    ".pytest.ini",
-    "pyproject.toml",
-    "tox.ini",
-    "setup.cfg",
-)
-# https://coverage.readthedocs.io/en/latest/config.html: likewise.
-COVERAGE_FILES = (".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini", "pyproject.toml")
 COVERAGE_SECTIONS = ("run", "report", "paths")
 
 

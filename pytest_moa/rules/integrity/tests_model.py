@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from pytest_moa.model.settings import PYTEST_FILES
 from pytest_moa.rules.integrity.following import Module, Place, Project, is_fixture
 from pytest_moa.rules.integrity.kit import Change, Side
 from pytest_moa.rules.integrity.names import FUNCTIONS
@@ -254,15 +255,7 @@ def patterns(change: Change, side: Side) -> Patterns:
 
 
 def _patterns(change: Change, side: Side) -> Patterns:
-    for name in (
-        "pytest.toml",
-        ".pytest.toml",
-        "pytest.ini",
-        ".pytest.ini",
-        "pyproject.toml",
-        "tox.ini",
-        "setup.cfg",
-    ):
+    for name in PYTEST_FILES:
         text = change.text(name, side)
         settings = None if text is None else pytest_settings(name, text)
         if settings is not None:

@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding, FindingSeverity
+from pytest_moa.model.settings import PYTEST_FILES
 from pytest_moa.rules.integrity.following import Module, Place, Project, is_autouse
 from pytest_moa.rules.integrity.kit import Change, FileChange, Side, is_test_path
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, walk
@@ -43,15 +44,6 @@ NAME = "tests-silenced"
 DEFAULT: Severity = "block"
 
 IGNORED = ("collect_ignore", "collect_ignore_glob")
-SETTINGS = (
-    "pytest.toml",
-    ".pytest.toml",
-    "pytest.ini",
-    ".pytest.ini",
-    "pyproject.toml",
-    "tox.ini",
-    "setup.cfg",
-)
 DESELECTS = re.compile(r"(?:^|\s)(--deselect|--ignore(?:-glob)?|-k|-m)(?:[=\s]|$)")
 
 WORDS = {
@@ -164,7 +156,7 @@ def _weight(file: FileChange, place: Place, existed: bool) -> FindingSeverity | 
 def _uncollected(change: Change, file: FileChange) -> Iterator[Finding]:
     if file.path.rpartition("/")[2] == "conftest.py":
         yield from _ignored(change, file.path)
-    elif file.path in SETTINGS and file.after is not None:
+    elif file.path in PYTEST_FILES and file.after is not None:
         before, after = _deselected(file.path, file.before), _deselected(file.path, file.after)
         for option in sorted(after - before):
             yield _finding(file.path, None, f"`addopts` now has `{option}`, which leaves tests out", "block")

@@ -30,7 +30,7 @@ def turn_to_candidate(order: dict[str, Any]) -> None:
 
 def foreign_modules(order: dict[str, Any]) -> list[tuple[str, str]]:
     """Modules of the project that were imported from outside the candidate: (name, file), own ones first."""
-    own = [name for name, _ in order["own_modules"]]
+    own = dict.fromkeys(name for name, _ in order["own_modules"])
     found = {}
     for name in [*own, *(name for name in list(sys.modules) if name not in own)]:
         file = getattr(sys.modules.get(name), "__file__", None)
