@@ -9,8 +9,12 @@ from pytest_moa.rules.integrity import (
     agent_instructions,
     assertions_weakened,
     constant_answers,
+    coverage_evaded,
+    early_exit,
+    hooks_added,
     mocked_subject,
     outside_scope,
+    settings_changed,
     tests_removed,
     tests_silenced,
 )
@@ -22,6 +26,10 @@ __all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "page", "
 RULES: tuple[Rule, ...] = (
     tests_removed,
     tests_silenced,
+    settings_changed,
+    hooks_added,
+    early_exit,
+    coverage_evaded,
     assertions_weakened,
     constant_answers,
     mocked_subject,
