@@ -138,21 +138,22 @@ class Names:
             return {name, *(f"{module}.{name}" for module in self.stars)}
         return {name}
 
-    def _subscript(  # noqa: PLR0911 - one return a disguise
-        self, value: ast.expr, index: ast.expr, local: Bound, depth: int
-    ) -> set[str]:
+    def _subscript(self, value: ast.expr, index: ast.expr, local: Bound, depth: int) -> set[str]:
         key = self._fold(index, local, depth)
-        if (
-            isinstance(value, ast.Tuple | ast.List)
-            and isinstance(key, int)
-            and -len(value.elts) <= key < len(value.elts)
-        ):
-            return self._dotted(value.elts[key], local, depth)
-        if isinstance(value, ast.Dict):
-            chosen = [
-                v for k, v in zip(value.keys, value.values, strict=True) if self._fold(k, local, depth) == key
-            ]
+        bound = self._lookup(value.id, local) if isinstance(value, ast.Name) else [value]
+        whole = bound[0] if len(bound) == 1 else None
+        if isinstance(whole, ast.Tuple | ast.List):
+            if isinstance(key, int) and -len(whole.elts) <= key < len(whole.elts):
+                return self._dotted(whole.elts[key], local, depth)
+            return set()
+        if isinstance(whole, ast.Dict):
+            entries = zip(whole.keys, whole.values, strict=True)
+            chosen = [v for k, v in entries if self._fold(k, local, depth) == key]
             return {name for v in chosen for name in self._dotted(v, local, depth)}
+        return self._entry(value, key, local, depth)
+
+    def _entry(self, value: ast.expr, key: object, local: Bound, depth: int) -> set[str]:
+        """A name read from a module's or an object's dictionary."""
         if not isinstance(key, str):
             return set()
         if isinstance(value, ast.Attribute) and value.attr == "__dict__":

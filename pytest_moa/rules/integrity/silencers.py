@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pytest_moa.rules.integrity.following import Function, Module, Place, Project, is_autouse, local_functions
+from pytest_moa.rules.integrity.following import Module, Place, Project, is_autouse
 from pytest_moa.rules.integrity.kit import parsed
 from pytest_moa.rules.integrity.live import Live, expressions, live
 from pytest_moa.rules.integrity.names import FUNCTIONS, Names
 from pytest_moa.rules.integrity.tests_model import Test
 from pytest_moa.rules.integrity.truth import Truth, truth
+from pytest_moa.rules.integrity.wrappers import hushes, treatment
 
 MARKS = {
     "pytest.mark.skip": "skip",
@@ -110,23 +111,21 @@ class Silence:
         """What a decorator, or a value of pytestmark, silences."""
         if depth <= 0:
             return
-        match expr:
-            case ast.List(elts=elts) | ast.Tuple(elts=elts):
-                for part in elts:
-                    yield from self.of_mark(part, module, depth - 1)
-                return
-            case ast.BinOp(left=left, right=right):
-                yield from self.of_mark(left, module, depth - 1)
-                yield from self.of_mark(right, module, depth - 1)
-                return
-            case ast.Starred(value=value):
-                yield from self.of_mark(value, module, depth - 1)
-                return
+        parts = _parts(expr)
+        if parts is not None:
+            for part in parts:
+                yield from self.of_mark(part, module, depth - 1)
+            return
         call = expr if isinstance(expr, ast.Call) else None
         names = module.names.dotted(call.func if call is not None else expr)
         kinds = {MARKS[n] for n in map(canonical, names) if n in MARKS}
         for kind in sorted(kinds):
             yield from self._mark(kind, expr, module)
+        # `getattr(pytest.mark, "skip")` is no call of a mark: it is one.
+        fetched = frozenset() if call is None else frozenset(map(canonical, module.names.dotted(call)))
+        for kind in sorted({MARKS[n] for n in fetched if n in MARKS} - kinds):
+            kinds.add(kind)
+            yield _silencer(kind.replace("unless", "if"), module.path, expr)
         if any(n.rpartition(".")[2] == "parametrize" for n in names) and call is not None:
             yield from self._parametrize(call, module)
         if kinds:
@@ -250,8 +249,10 @@ class Silence:
                 yield from self._returned_mark(inner.value, module)
         if isinstance(node, ast.Lambda):
             yield from self._returned_mark(node.body, module)
-        if drops_what_it_decorates(node, called=isinstance(expr, ast.Call)):
-            yield replace(_silencer("decorator", module.path, expr), line=node.lineno, path=place.path)
+        kind = treatment(node, module.names, called=isinstance(expr, ast.Call))
+        if kind != "kept" or hushes(node, module):
+            kind = "hushed" if kind == "kept" else kind
+            yield replace(_silencer(kind, module.path, expr), line=node.lineno, path=place.path)
 
     def _returned_mark(self, value: ast.expr, module: Module) -> Iterator[Silencer]:
         marks = [value, value.func] if isinstance(value, ast.Call) else [value]
@@ -377,6 +378,18 @@ class Silence:
             )
 
 
+def _parts(expr: ast.expr) -> list[ast.expr] | None:
+    """The marks of a list or sum of marks; None where the expression is one mark."""
+    match expr:
+        case ast.List(elts=elts) | ast.Tuple(elts=elts):
+            return elts
+        case ast.BinOp(left=left, right=right):
+            return [left, right]
+        case ast.Starred(value=value):
+            return [value]
+    return None
+
+
 def canonical(name: str) -> str:
     """One spelling for names that the test tools offer under several."""
     for old, new in (
@@ -391,29 +404,6 @@ def canonical(name: str) -> str:
         if name.startswith(old):
             return new + name.removeprefix(old)
     return name
-
-
-def drops_what_it_decorates(node: Function | ast.Lambda, *, called: bool) -> bool:
-    """Whether a decorator never calls, returns or passes on the function that it is given."""
-    target: Function | ast.Lambda = node
-    if called:
-        inner = [n for n in local_functions(node).values() if not isinstance(n, ast.ClassDef)]
-        if len(inner) != 1:
-            return False
-        target = inner[0]
-    given = [*target.args.posonlyargs, *target.args.args]
-    if len(given) != 1:
-        return False
-    name = given[0].arg
-    body = target.body if isinstance(target.body, list) else [target.body]
-    decorating = {
-        id(n) for f in ast.walk(target) for d in getattr(f, "decorator_list", []) for n in ast.walk(d)
-    }
-    nodes = [n for s in body for n in ast.walk(s)]
-    return not any(
-        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) and id(n) not in decorating
-        for n in nodes
-    )
 
 
 def _reaches(fixture: Place, test: Test) -> bool:

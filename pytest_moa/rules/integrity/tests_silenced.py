@@ -1,9 +1,9 @@
 """**Sees:** a test that is still there, and no longer runs or no longer counts: a new `skip`, a `skipif` whose
 condition holds on Linux with a supported Python (or is only known in a run), `xfail`, `expectedFailure`,
 `importorskip`, a skip or `SkipTest` in the body, in a helper, a fixture or a `setUp`; `pytestmark`; `__test__ = False`;
-a parametrisation over nothing; an `async def` that nothing awaits; a decorator that never calls the test;
-`collect_ignore`, `pytest_ignore_collect` and deselection in `addopts`. Names are followed through aliases, `getattr`
-and imports.
+a parametrisation over nothing; an `async def` that nothing awaits; a decorator that never calls the test or swallows
+its failures; `collect_ignore`, `pytest_ignore_collect` and deselection in `addopts`. Names are followed through
+aliases, `getattr` and imports.
 
 **Catches,** for example:
 
@@ -54,7 +54,8 @@ WORDS = {
     "raise": "skipped by an exception",
     "__test__": "kept from being collected",
     "parametrize": "given no cases to run",
-    "decorator": "replaced by a decorator that never calls it",
+    "dropped": "replaced by a decorator that never calls it",
+    "hushed": "wrapped in a decorator that swallows its failures",
     "async": "async, and nothing awaits it",
 }
 REMEDY = (
