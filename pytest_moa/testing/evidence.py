@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from pytest_moa.model.evidence import Evidence, ForeignModule, Outcome, ProcessEnd, TestOutcome
+from pytest_moa.testing.untrusted import OddFileError, opened, strict_json
 
 FILE_LIMIT = 256 * 1024 * 1024
 LINE_LIMIT = 64 * 1024
@@ -31,7 +30,9 @@ class _Reading:
     errors: dict[str, TestOutcome] = field(default_factory=dict)
     foreign: dict[ForeignModule, None] = field(default_factory=dict)
     problems: dict[str, None] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
     session: int | None = None
+    begun: bool = False
     ended: int | None = None
     python: str = ""
 
@@ -63,10 +64,7 @@ def read_evidence(record: Path, end: ProcessEnd, problems: tuple[str, ...] = ())
 
 def _lines(record: Path, reading: _Reading) -> Iterator[bytes]:
     try:
-        if record.is_symlink() or not record.is_file():
-            reading.problem("The test run left no record: pytest did not start, or its record was removed.")
-            return
-        with record.open("rb") as file:
+        with opened(record) as file:
             size = 0
             while line := file.readline(LINE_LIMIT + 1):
                 size += len(line)
@@ -77,23 +75,31 @@ def _lines(record: Path, reading: _Reading) -> Iterator[bytes]:
                     reading.problem("The record has a line that is cut off or too long.")
                     return
                 yield line
+    except OddFileError as error:
+        reading.problem(
+            f"The test run left no record: pytest did not start, or its record was removed ({error})."
+        )
     except OSError as error:
         reading.problem(f"The record cannot be read: {error.strerror}.")
 
 
 def _take(line: bytes, reading: _Reading) -> None:
     try:
-        event = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        reading.problem("The record has a line that is not JSON.")
+        # The recorder writes ASCII; left to itself, json would guess at UTF-16 and UTF-32.
+        event = strict_json(line) if line.isascii() else None
+    except ValueError:
+        event = None
+    if event is None:
+        reading.problem("The record has a line that is not JSON as the recorder writes it.")
         return
-    taker = _TAKERS.get(str(event.get("kind"))) if isinstance(event, dict) else None
-    if taker is None or not taker(event, reading):
+    kind = event.get("kind") if isinstance(event, dict) else None
+    taker = _TAKERS.get(kind) if isinstance(kind, str) else None
+    if kind != "begin" and not reading.begun:
+        reading.problem("The record has events before the run began.")
+    if reading.ended is not None and kind != "end":
+        reading.problem("The record goes on after the run's end.")
+    if taker is None or event.keys() != _KEYS[str(kind)] or not taker(event, reading):
         reading.problem("The record has an event that the recorder does not write.")
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _text(event: dict[str, Any], name: str, limit: int) -> str | None:
@@ -105,7 +111,14 @@ def _text(event: dict[str, Any], name: str, limit: int) -> str | None:
 
 
 def _id(event: dict[str, Any]) -> str | None:
-    return _text(event, "id", ID_LIMIT) or None
+    """An id as pytest makes them: not empty, no NUL, its file neither absolute nor with `..` behind its beginning."""
+    name = _text(event, "id", ID_LIMIT)
+    if not name or "\0" in name or name.startswith("/"):
+        return None
+    file = name.split("::", 1)[0]
+    while file.startswith("../"):  # tests beside the working directory
+        file = file[3:]
+    return None if f"/{file}/".count("/../") else name
 
 
 def _status(event: dict[str, Any]) -> int | None:
@@ -115,11 +128,12 @@ def _status(event: dict[str, Any]) -> int | None:
 
 def _take_begin(event: dict[str, Any], reading: _Reading) -> bool:
     python = _text(event, "python", 100)
-    if python is None:
+    if not python:
         return False
-    if reading.python:
+    if reading.begun:
         reading.problem("The record says twice that the run began.")
     reading.python = python
+    reading.begun = True
     return True
 
 
@@ -129,20 +143,24 @@ def _take_collected(event: dict[str, Any], reading: _Reading) -> bool:
         return False
     if len(reading.collected) >= ID_COUNT:
         reading.problem(f"More than {ID_COUNT} tests were collected.")
+    elif name in reading.collected:
+        reading.problem(f"{name} was collected twice.")
     else:
-        reading.collected.setdefault(name)
+        reading.collected[name] = None
     return True
 
 
 def _take_start(event: dict[str, Any], reading: _Reading) -> bool:
     name = _id(event)
-    if name is not None and len(reading.running) < ID_COUNT:
+    if name is not None and len(reading.started) < ID_COUNT:
+        reading.started.add(name)
         reading.running.setdefault(name)
     return name is not None
 
 
 def _is_duration(value: Any) -> bool:
-    return type(value) in {int, float} and math.isfinite(value) and 0 <= value < _LONGEST
+    # Compared before anything is converted: an int may be too large for a float. NaN and infinity fail as well.
+    return type(value) in {int, float} and 0 <= value < _LONGEST
 
 
 def _take_outcome(event: dict[str, Any], reading: _Reading) -> bool:
@@ -152,6 +170,8 @@ def _take_outcome(event: dict[str, Any], reading: _Reading) -> bool:
         return False
     if not _is_duration(seconds):
         return False
+    if name not in reading.started:
+        reading.problem(f"{name} has an outcome and never started.")
     reading.running.pop(name, None)
     new = TestOutcome(id=name, outcome=outcome, seconds=float(seconds), message=message)  # type: ignore[arg-type]  # checked above
     old = reading.outcomes.get(name)
@@ -190,6 +210,8 @@ def _take_problem(event: dict[str, Any], reading: _Reading) -> bool:
 
 
 def _take_session(event: dict[str, Any], reading: _Reading) -> bool:
+    if reading.session is not None:
+        reading.problem("The record holds two sessions.")
     reading.session = _status(event)
     return reading.session is not None
 
@@ -219,6 +241,19 @@ _TAKERS = {
     "end": _take_end,
 }
 
+_KEYS = {
+    "begin": {"kind", "python", "pytest"},
+    "collected": {"kind", "id"},
+    "deselected": {"kind", "id"},
+    "start": {"kind", "id"},
+    "outcome": {"kind", "id", "outcome", "seconds", "message"},
+    "collection-error": {"kind", "id", "message"},
+    "foreign": {"kind", "name", "file"},
+    "problem": {"kind", "message"},
+    "session": {"kind", "status"},
+    "end": {"kind", "status"},
+}
+
 
 def _check(reading: _Reading, end: ProcessEnd) -> None:
     """Contradictions between what was collected, what came of it, and how the process ended."""
@@ -228,10 +263,13 @@ def _check(reading: _Reading, end: ProcessEnd) -> None:
     if end.timed_out:
         return  # the time limit explains whatever is missing
     silent = [name for name in reading.collected if name not in reading.outcomes]
-    if reading.ended is None and reading.python:
+    if reading.ended is None and reading.begun:
         reading.problem("pytest did not return: its process ended before the run was complete.")
     elif reading.ended is not None and end.status is not None and end.status != reading.ended:
         reading.problem(f"pytest returned {reading.ended}, but its process exited with {end.status}.")
+    if reading.ended == 0 and reading.session != 0:
+        said = "left none" if reading.session is None else f"said {reading.session}"
+        reading.problem(f"pytest returned 0, but its session {said}.")
     if silent and reading.ended in {0, 1}:
         reading.problem(f"{_some(silent)} was collected and has no outcome.")
     failed = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.testing import evidence as reader
 from pytest_moa.testing.evidence import read_evidence
 
-BEGIN = {"kind": "begin", "python": "3.12.1"}
+BEGIN = {"kind": "begin", "python": "3.12.1", "pytest": "8.4.0"}
+SESSION = {"kind": "session", "status": 0}
 END = {"kind": "end", "status": 0}
 DONE = ProcessEnd(status=0)
 
 
 def collected(name: str = "t.py::a") -> dict[str, Any]:
     return {"kind": "collected", "id": name}
+
+
+def start(name: str = "t.py::a") -> dict[str, Any]:
+    return {"kind": "start", "id": name}
 
 
 def outcome(name: str = "t.py::a", word: str = "passed", **facts: Any) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def read(place: Path, *events: Any, end: ProcessEnd = DONE) -> Evidence:
 
 
 def test_a_whole_record_is_read_without_a_problem(tmp_path: Path) -> None:
-    seen = read(tmp_path, BEGIN, collected(), {"kind": "start", "id": "t.py::a"}, outcome(), END)
+    seen = read(tmp_path, BEGIN, collected(), start(), outcome(), SESSION, END)
     assert (seen.collected, seen.session_status, seen.running, seen.python) == (
         ("t.py::a",),
         0,
@@ -64,6 +70,21 @@ def test_a_whole_record_is_read_without_a_problem(tmp_path: Path) -> None:
         ([BEGIN, collected(), outcome(message="m" * 5000), END], "does not write"),
         ([BEGIN, collected(), json.dumps(outcome()).replace("0.1", "NaN"), END], "not JSON"),
         ([BEGIN, collected(), json.dumps(outcome()).replace("0.1", "1e999"), END], "does not write"),
+        ([BEGIN, collected(), outcome(seconds=10**400), END], "does not write"),
+        ([BEGIN, collected(), json.dumps(outcome()).replace("0.1", "9" * 5000), END], "not JSON"),
+        ([BEGIN, collected(), json.dumps(outcome())[:-1] + ', "outcome": "passed"}', END], "not JSON"),
+        ([BEGIN, collected() | {"more": 1}, END], "does not write"),
+        ([BEGIN, {"kind": "collected", "id": "/etc/x.py::a"}, END], "does not write"),
+        ([BEGIN, {"kind": "collected", "id": "t/../../x.py::a"}, END], "does not write"),
+        ([BEGIN, {"kind": "collected", "id": "t.py::a\0"}, END], "does not write"),
+        ([BEGIN, '{"kind": "collected", "id": "\u00e4"}', END], "not JSON"),
+        ([BEGIN, collected(), collected(), start(), outcome(), END], "t.py::a was collected twice"),
+        ([BEGIN, collected(), outcome(), SESSION, END], "t.py::a has an outcome and never started"),
+        ([collected(), BEGIN, start(), outcome(), SESSION, END], "before the run began"),
+        ([BEGIN, collected(), start(), SESSION, END, outcome()], "goes on after the run's end"),
+        ([BEGIN, collected(), start(), outcome(), SESSION, SESSION, END], "two sessions"),
+        ([BEGIN, collected(), start(), outcome(), SESSION | {"status": 1}, END], "returned 0, but its session said 1"),
+        ([BEGIN, collected(), start(), outcome(), END], "its session left none"),
         ([BEGIN, collected(), outcome(word="splendid"), END], "does not write"),
         ([BEGIN, collected(), outcome(word="failed"), outcome(), END], "reported as failed and as passed"),
         ([BEGIN, collected(), outcome(), outcome("t.py::b"), END], "t.py::b reported an outcome and was never"),
@@ -89,12 +110,14 @@ def test_a_failure_stays_where_a_pass_is_reported_after_it(tmp_path: Path) -> No
 
 
 def test_a_repeated_test_that_always_passes_is_no_problem(tmp_path: Path) -> None:
-    assert read(tmp_path, BEGIN, collected(), outcome(), outcome(), END).problems == ()
+    assert (
+        read(tmp_path, BEGIN, collected(), start(), outcome(), start(), outcome(), SESSION, END).problems
+        == ()
+    )
 
 
 def test_the_time_limit_explains_what_is_missing(tmp_path: Path) -> None:
-    start = {"kind": "start", "id": "t.py::a"}
-    seen = read(tmp_path, BEGIN, collected(), start, end=ProcessEnd(status=None, timed_out=True))
+    seen = read(tmp_path, BEGIN, collected(), start(), end=ProcessEnd(status=None, timed_out=True))
     assert (seen.running, seen.problems) == ("t.py::a", ())
 
 
@@ -102,6 +125,24 @@ def test_no_record_or_a_link_in_its_place_is_a_problem(tmp_path: Path) -> None:
     assert "no record" in read_evidence(tmp_path / "none", DONE).problems[0]
     (tmp_path / "link").symlink_to("/etc/hostname")
     assert "no record" in read_evidence(tmp_path / "link", DONE).problems[0]
+
+
+def test_a_pipe_in_the_record_s_place_is_a_problem_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in read_evidence(tmp_path / "pipe", DONE).problems[0]
+
+
+def test_a_record_in_another_encoding_is_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "record").write_bytes(json.dumps(BEGIN).encode("utf-16"))
+    assert read_evidence(tmp_path / "record", DONE).problems
+
+
+@pytest.mark.parametrize(
+    "name", ["tests/t.py::a[../..]", "../tests/t.py::a", "t.py::a[/etc]", "README.rst::x"]
+)
+def test_ids_that_pytest_makes_are_taken(tmp_path: Path, name: str) -> None:
+    seen = read(tmp_path, BEGIN, collected(name), start(name), outcome(name), SESSION, END)
+    assert (seen.problems, seen.collected) == ((), (name,))
 
 
 def test_a_record_beyond_the_limit_is_cut_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
