@@ -55,7 +55,7 @@ _PINNED_SETTINGS = (
     "log.showSignature=false",
     "advice.detachedHead=false",
 )
-_PINNED = tuple(word for setting in _PINNED_SETTINGS for word in ("-c", setting))
+PINNED = tuple(word for setting in _PINNED_SETTINGS for word in ("-c", setting))
 
 _REMEDIES = (
     (
@@ -167,7 +167,7 @@ class Git:
 
     def _execute(self, args: tuple[str, ...], data: bytes, doing: str) -> Result:
         settings = tuple(word for setting in self.settings for word in ("-c", setting))
-        command = [os.fsencode(word) for word in ("git", *_PINNED, *settings, *args)]
+        command = [os.fsencode(word) for word in ("git", *PINNED, *settings, *args)]
         try:
             process = subprocess.Popen(
                 command,

@@ -38,6 +38,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """A finding's rule and path that a person let through, and why; `because` is empty where nobody said."""
+
+    rule: str
+    path: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestCounts:
     """How many ids were collected and what came of them; xfailed counts as skipped, xpassed as passed."""
 
@@ -121,6 +130,7 @@ class GateResult:
     failures: tuple[Failure, ...] = ()
     coverage: CoverageFigure | None = None
     findings: tuple[Finding, ...] = ()
+    allowed: tuple[Allowed, ...] = ()
     probes: ProbeFigure | None = None
     environment: EnvironmentFacts = field(default_factory=lambda: EnvironmentFacts(python=""))
     reason: str | None = None
@@ -135,7 +145,10 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """A branch that landed: its pinned head and the merge commit that the target now holds."""
+    """A branch that landed: its pinned head and the merge commit that the target now holds.
+
+    `allow` are the caller's words that the commit carries as `Moa-Allow`.
+    """
 
     agent: str
     name: str
@@ -143,6 +156,7 @@ class Landed:
     commit: ObjectId
     tests: TestCounts = field(default_factory=TestCounts)
     coverage: CoverageFigure | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

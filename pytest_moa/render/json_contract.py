@@ -48,6 +48,7 @@ def gate_json(result: GateResult) -> dict[str, Any]:
         "failures": [{"id": f.id, "message": f.message} for f in result.failures],
         "coverage": coverage_json(result.coverage),
         "findings": [finding_json(f) for f in result.findings],
+        "allowed": [{"rule": a.rule, "path": a.path, "because": a.because} for a in result.allowed],
         "probes": _probes(result.probes),
         "environment": {"python": result.environment.python, "key": result.environment.key},
         "conflicts": list(result.conflicts),
@@ -174,6 +175,7 @@ def landed_json(landed: Landed) -> dict[str, Any]:
         "commit": landed.commit,
         "tests": counts_json(landed.tests),
         "coverage": coverage_json(landed.coverage),
+        "allow": list(landed.allow),
     }
 
 

@@ -38,24 +38,24 @@ class Doubt:
 
 
 def judge(
-    evidence: Evidence,
+    evidence: Evidence | None,
     *,
     coverage: CoverageFigure | None,
     findings: Sequence[Finding] = (),
     doubts: Sequence[Doubt] = (),
 ) -> Judgement:
-    """The verdict over a run. `doubts` are reasons found outside the run (coverage unreadable, repository touched…).
+    """The verdict over a run (None: nothing was run). `doubts` are reasons found outside the run (coverage unreadable, repository touched…).
 
     FAILED where anything failed: a test, a blocking finding, or (only in a complete run) the coverage.
     Else UNDETERMINED where anything is missing or contradicts itself. Else PASSED.
     """
-    found = (*incomplete(evidence), *doubts)
+    found = (*(incomplete(evidence) if evidence else ()), *doubts)
     failed = [
-        *_red(evidence),
+        *(_red(evidence) if evidence else ()),
         *_blocked(findings),
         *(_short(coverage) if all(doubt.whole for doubt in found) else []),
     ]
-    hang = evidence.running if evidence.end.timed_out else None
+    hang = evidence.running if evidence and evidence.end.timed_out else None
     if failed:
         first = failed[0]
         return Judgement(
@@ -78,6 +78,29 @@ def incomplete(evidence: Evidence) -> tuple[Doubt, ...]:
         ),
         *_imported_elsewhere(evidence),
         *_uncounted(evidence),
+    )
+
+
+def early_exit(evidence: Evidence) -> Finding | None:
+    """The run-time half of the rule `early-exit`: the process ended by itself, and collected tests have no outcome.
+
+    A signal or the time limit that ended it is no such thing: a crash and a hang are told as what they are.
+    """
+    end = evidence.end
+    if end.timed_out or end.signal is not None or not evidence.collected:
+        return None
+    ended = {outcome.id for outcome in evidence.outcomes}
+    lost = [test for test in evidence.collected if test not in ended]
+    if not lost or (evidence.session_status in {1, 2} and failures(evidence)):
+        return None
+    where = evidence.running or lost[0]
+    return Finding(
+        rule="early-exit",
+        severity="block",
+        path=where.split("::", 1)[0],
+        line=None,
+        message=f"the run ended early: {plural(len(lost), 'collected test')} left no outcome, first {_some([where])}",
+        remedy="Take out what ends the process or the session (os._exit, pytest.exit, a signal, a plugin).",
     )
 
 

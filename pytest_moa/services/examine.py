@@ -1,214 +1,158 @@
-"""One run over a candidate: what to run, the run itself, and each agent's verdict from its evidence."""
+"""One candidate's examination: the rules on its text, a run, and the verdict over both.
+
+`judged` is the half that decides; it runs no agents' code, so that a judge elsewhere can call it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pytest_moa.errors import UndeterminedError
-from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.evidence import Evidence, FileLines
-from pytest_moa.model.results import CoverageFigure, EnvironmentFacts, TestCounts
-from pytest_moa.rules import own_code as rules
-from pytest_moa.rules.figures import coverage_figure
-from pytest_moa.rules.gate import Doubt, Judgement, counts, judge
-from pytest_moa.rules.selection import missing_tests, suite_arguments, tests_of
-from pytest_moa.services.environment import Interpreter, interpreter_for
-from pytest_moa.services.generated import write_version_files
-from pytest_moa.services.project import Project
-from pytest_moa.services.telling import Telling
-from pytest_moa.testing.made_environment import discard, verify
-from pytest_moa.testing.request import ChildRequest, Group
-from pytest_moa.testing.run import analyse, run_child
-from pytest_moa.testing.settings import (
-    SETTINGS_FILES,
-    CoverageSettings,
-    PytestSettings,
-    read_coverage_settings,
-    read_pytest_settings,
+from pytest_moa.model.policy import Allowance
+from pytest_moa.model.results import (
+    Allowed,
+    CoverageFigure,
+    EnvironmentFacts,
+    Finding,
+    ProbeFigure,
+    TestCounts,
 )
-
-_OTHERS = "everybody else's tests"
+from pytest_moa.rules.figures import coverage_figure
+from pytest_moa.rules.gate import Doubt, Judgement, counts, early_exit, judge
+from pytest_moa.services.perform import PerformOptions, perform
+from pytest_moa.services.project import Project
+from pytest_moa.services.review import Judges, Reviewed, judges_for, seen_by_rules
+from pytest_moa.services.subject import Subject, subject_of
+from pytest_moa.services.traces import Traces
+from pytest_moa.testing.run import analyse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamineOptions:
-    """`threshold` may only raise the policy's; `python` counts where the policy names none; `slot` is MOA_SLOT."""
+    """`threshold` may only raise the policy's; `allow` are the caller's allowances.
+
+    `news_first`: a block finding of the rules is a verdict before anything runs (the queue); without it the tests run
+    all the same, since people want all the news at once, except where a rule forbids that anything runs.
+    """
 
     threshold: Decimal
-    python: str | None = None
-    slot: int = 0
-    tell: Telling = field(default_factory=Telling)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A candidate in its quarantine, and the part of one agent in it: own code and own tests."""
-
-    agent: str
-    candidate: ObjectId
-    own: Mapping[str, frozenset[int] | None]
-    tests: tuple[str, ...]
-    tree: frozenset[str]
-    pytest: PytestSettings
-    coverage: CoverageSettings
-    settings: Mapping[str, bytes]
-
-    @property
-    def whole(self) -> bool:
-        """Whether the agent's own tests are the whole suite."""
-        return not self.tests
+    perform: PerformOptions
+    allow: tuple[Allowance, ...] = ()
+    news_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """A run and what follows from it. `ran` is False where nothing could be started (then `judgement` says why)."""
+    """A run and what follows from it. `runs` is 0 where nothing could be started (then `judgement` says why)."""
 
     judgement: Judgement
     evidence: Evidence = field(default_factory=Evidence)
     figure: CoverageFigure | None = None
+    findings: tuple[Finding, ...] = ()
+    allowed: tuple[Allowed, ...] = ()
+    probes: ProbeFigure | None = None
     tests: TestCounts = field(default_factory=TestCounts)
     environment: EnvironmentFacts = field(default_factory=lambda: EnvironmentFacts(python=""))
     notes: tuple[str, ...] = ()
-    ran: bool = False
+    runs: int = 0
+    traces: Traces | Doubt | None = None
 
 
-def subject_of(
-    project: Project, quarantine: Quarantine, agent: str, base: ObjectId, candidate: ObjectId
-) -> Subject:
-    """What there is to examine: the agent's own lines are what the candidate adds to `base`; settings are base's."""
-    policy = project.policy
-    prefix = project.prefix
-    repo = quarantine.repository
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is judged: the agent's part in a candidate, what the rules saw in its text, and how that counts."""
 
-    blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
-    settings = {path.removeprefix(prefix): data for path, data in blobs.items()}
-    tree = frozenset(git.tree_paths(repo, candidate))
-    pytest_settings = read_pytest_settings(settings.get)
-    coverage_settings = read_coverage_settings(settings.get, quarantine.make_folder("settings"))
-    tests = tests_of(policy, agent, _exists(tree, prefix))
-    source = rules.SourceRules(
-        working_directory=prefix.rstrip("/") or ".",
-        python_files=pytest_settings.python_files,
-        testpaths=pytest_settings.testpaths,
-        tests=tests,
-        source=coverage_settings.source,
-        include=coverage_settings.include,
-        omit=coverage_settings.omit,
-    )
-    changed = {
-        path: lines
-        for path, lines in git.added_lines(repo, base, candidate).items()
-        if lines and rules.is_source(path, source)
-    }
-    texts = git.read_blobs(repo, candidate, list(changed))
-    added = {
-        path: rules.statement_lines(_text(texts.get(path, b"")), lines) for path, lines in changed.items()
-    }
-    own = rules.own_code(added=added, registered=policy.entry(agent).source, tree=tree, rules=source)
-    return Subject(
-        agent=agent,
-        candidate=candidate,
-        own=own,
-        tests=tests,
-        tree=tree,
-        pytest=pytest_settings,
-        coverage=coverage_settings,
-        settings=settings,
+    subject: Subject
+    seen: tuple[Finding, ...]
+    judges: Judges
+    threshold: Decimal
+
+    @property
+    def reviewed(self) -> Reviewed:
+        return self.judges.apply(self.seen)
+
+
+def case_of(
+    project: Project,
+    quarantine: Quarantine,
+    agent: str,
+    candidate: ObjectId,
+    options: ExamineOptions,
+) -> Case:
+    """Everything about a candidate that git and the policy say, without running anything."""
+    base = project.target.head
+    return Case(
+        subject=subject_of(project, quarantine, agent, base, candidate),
+        seen=seen_by_rules(project, quarantine, agent, base, candidate),
+        judges=judges_for(project, quarantine, agent, candidate, options.allow),
+        threshold=options.threshold,
     )
 
 
-def examine(
-    project: Project, quarantine: Quarantine, subject: Subject, options: ExamineOptions, *, suite: bool
-) -> Examination:
-    """Runs the agent's tests (`suite`: the integration suite and the agent's tests, in one run) and judges.
-
-    Nothing is raised for what the candidate does: that is a verdict. Git's own failures are raised.
-    """
-    prefix = project.prefix
-    if absent := missing_tests(subject.tests, _exists(subject.tree, prefix)):
-        return _not_run(
-            f"the registry names tests that are not there: {', '.join(absent)}",
-            "Add them on the branch, or correct `registry: tests` on the target.",
+def examine(project: Project, quarantine: Quarantine, case: Case, options: ExamineOptions) -> Examination:
+    """Runs what the case needs and judges. Nothing is raised for what the candidate does: that is a verdict."""
+    reviewed = case.reviewed
+    blocked = any(f.severity == "block" for f in reviewed.findings)
+    if reviewed.forbids_running or (options.news_first and blocked):
+        return Examination(
+            judgement=judge(None, coverage=None, findings=reviewed.findings),
+            findings=reviewed.findings,
+            allowed=reviewed.allowed,
         )
-    work = quarantine.checkout(subject.candidate)
-    folder = work / prefix if prefix else work
-    if not folder.is_dir():
-        return _not_run(
-            f"the candidate has no folder {prefix}", "Correct `project.working_directory` on the target."
+    traces = perform(project, quarantine, case.subject, options.perform)
+    return judged(quarantine, case, traces)
+
+
+def judged(quarantine: Quarantine, case: Case, traces: Traces | Doubt) -> Examination:
+    """The verdict over what a run left and what the rules saw; a Doubt is a run that could not be started."""
+    if isinstance(traces, Doubt):
+        reviewed = case.reviewed
+        judgement = judge(None, coverage=None, findings=reviewed.findings, doubts=[traces])
+        return Examination(
+            judgement=judgement, findings=reviewed.findings, allowed=reviewed.allowed, traces=traces
         )
-    generated = write_version_files(work, folder, subject.settings.get)
-    try:
-        interpreter = interpreter_for(project, work, folder, options.python)
-    except UndeterminedError as error:
-        return _not_run(str(error), error.remedy)
-    policy = project.policy
-    own = tuple(subject.own)
-    tests, groups = _arguments(project, subject, suite=suite)
-    request = ChildRequest(
-        python=interpreter.python,
-        work=work,
-        project=folder,
-        run_dir=quarantine.make_folder("run"),
-        tests=tests,
-        source_dirs=rules.folders_of(own),
-        groups=groups,
-        source_roots=source_roots(own, subject.tree, prefix),
-        elsewhere=(project.root,),
-        own_modules=tuple((rules.module_name(path, subject.tree), path) for path in own),
-        timeout=float(policy.agents.timeout),
-        slot=options.slot,
-        keep=policy.environment.keep,
-        drop=policy.environment.drop,
-        environ=project.environ,
-        branch_coverage=subject.coverage.branch,
-    )
-    evidence = run_child(request, progress=options.tell.tick)
-    examination = _judged(quarantine, subject, Run(interpreter, request, evidence), options.threshold)
-    return replace(examination, notes=(*generated, *examination.notes))
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as it was asked for and what it left."""
-
-    interpreter: Interpreter
-    request: ChildRequest
-    evidence: Evidence
-
-
-def _judged(quarantine: Quarantine, subject: Subject, run: Run, threshold: Decimal) -> Examination:
-    made, evidence = run.interpreter.made, run.evidence
-    files: tuple[FileLines, ...] = ()
-    doubts: list[Doubt] = []
-    if subject.own and evidence.session_status is not None:
-        files, doubts = _measured(quarantine, subject, run.request)
-    if made is not None and made.key is not None and not verify(made):
-        discard(made)
-        remedy = (
-            "Look for a test that installs or writes into site-packages; the environment was thrown away."
-        )
-        doubts = [Doubt(reason="the tests wrote into the environment that was made for them", remedy=remedy)]
-    figure = coverage_figure(subject.own, files, threshold)
+    subject, evidence = case.subject, traces.evidence
+    files, doubts = _measured(quarantine, subject, traces)
+    figure = coverage_figure(subject.own, files, case.threshold)
+    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces)])
+    judgement = judge(evidence, coverage=figure, findings=reviewed.findings, doubts=[*doubts, *traces.doubts])
     return Examination(
-        judgement=judge(evidence, coverage=figure, doubts=doubts),
+        judgement=judgement,
         evidence=evidence,
         figure=figure,
+        findings=reviewed.findings,
+        allowed=reviewed.allowed,
         tests=counts(evidence),
-        environment=run.interpreter.facts,
-        ran=True,
+        environment=traces.environment,
+        notes=traces.notes,
+        runs=traces.runs,
+        traces=traces,
     )
+
+
+def with_notes(examination: Examination, notes: Sequence[str]) -> Examination:
+    return replace(examination, notes=(*notes, *examination.notes))
+
+
+def _seen_in_run(traces: Traces) -> list[Finding]:
+    """The findings that only a run can give."""
+    exited = early_exit(traces.evidence)
+    return [exited] if exited is not None else []
 
 
 def _measured(
-    quarantine: Quarantine, subject: Subject, request: ChildRequest
+    quarantine: Quarantine, subject: Subject, traces: Traces
 ) -> tuple[tuple[FileLines, ...], list[Doubt]]:
     """Coverage of the own files from raw data and git's sources; the tests may have rewritten the work tree's."""
+    request = traces.request
     paths = tuple(subject.own)
+    if not paths or traces.evidence.session_status is None:
+        return (), []
     quarantine.restore(request.work, subject.candidate, paths)
     contexts = [subject.agent] if request.groups else None
     try:
@@ -223,49 +167,3 @@ def _measured(
         reason = f"coverage says nothing of {', '.join(absent[:3])}"
         return files, [Doubt(reason=reason, remedy="A coverage setting of the target may hide it.")]
     return files, []
-
-
-def _arguments(
-    project: Project, subject: Subject, *, suite: bool
-) -> tuple[tuple[str, ...], tuple[Group, ...]]:
-    if not suite:
-        return subject.tests, ()
-    # In a run of the whole suite the agent's own lines count only where its own tests ran them: the others' lines get
-    # a label, too, since lines without one are those of import time, which count for everyone.
-    own = Group(label=subject.agent, paths=tuple(test.split("::", 1)[0] for test in subject.tests))
-    groups = (own, Group(label=_OTHERS, paths=("",))) if subject.tests else ()
-    wanted = suite_arguments(project.policy.integration.suite, subject.pytest.testpaths, subject.tests)
-    return wanted, groups
-
-
-def source_roots(own: Sequence[str], tree: frozenset[str], prefix: str) -> tuple[str, ...]:
-    """Folders (relative to the root) that modules are imported from: `src` layouts first, so that the candidate's
-    code is what the tests import even where the project is installed from another checkout.
-    """
-    roots = {rules.source_root(path, tree) for path in own}
-    for name in ("src", "lib"):
-        place = prefix + name
-        if (
-            any(path.startswith(place + "/") and path.endswith(".py") for path in tree)
-            and f"{place}/__init__.py" not in tree
-        ):
-            roots.add(place)
-    return tuple(sorted(roots))
-
-
-def _exists(tree: frozenset[str], prefix: str) -> Callable[[str], bool]:
-    def exists(path: str) -> bool:
-        full = (prefix + path.removeprefix("./")).rstrip("/")
-        return full in {"", "."} or full in tree or any(p.startswith(full + "/") for p in tree)
-
-    return exists
-
-
-def _text(data: bytes) -> str:
-    with suppress(UnicodeDecodeError):
-        return data.decode("utf-8-sig")
-    return ""
-
-
-def _not_run(reason: str, remedy: str) -> Examination:
-    return Examination(judgement=Judgement(verdict="undetermined", reason=reason, remedy=remedy))

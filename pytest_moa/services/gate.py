@@ -10,11 +10,14 @@ from pytest_moa.errors import AgentError, ConflictError
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
+from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import failures
 from pytest_moa.rules.threshold import raised
-from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
+from pytest_moa.services.allowing import trailers
+from pytest_moa.services.examine import Examination, ExamineOptions, case_of, examine
 from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without_common_history
+from pytest_moa.services.perform import PerformOptions
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.verdicts import remember
@@ -23,11 +26,15 @@ from pytest_moa.services.words import conflict_words, swept, touched_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOptions:
-    """`threshold` may raise the policy's figure, never lower it; `head` gates that commit instead of the branch's."""
+    """`threshold` may raise the policy's figure, never lower it; `head` gates that commit instead of the branch's.
+
+    `allow` are the caller's words for findings that may pass.
+    """
 
     threshold: Decimal | None = None
     python: str | None = None
     head: str | None = None
+    allow: tuple[Allowance, ...] = ()
     tell: Telling = field(default_factory=Telling)
 
 
@@ -103,15 +110,24 @@ def _in_quarantine(
     target = project.target
     try:
         candidate = quarantine.candidate(
-            target.head, branch.head, agent=blank.agent, branch=branch.name, into=target.name
+            target.head,
+            branch.head,
+            agent=blank.agent,
+            branch=branch.name,
+            into=target.name,
+            allow=trailers(options.allow),
         )
     except ConflictError as error:
         return _conflicted(project, blank, error)
     threshold, notes = threshold_of(project, options.threshold)
-    subject = subject_of(project, quarantine, blank.agent, target.head, candidate)
+    examine_options = ExamineOptions(
+        threshold=threshold,
+        perform=PerformOptions(suite=False, python=options.python, tell=options.tell),
+        allow=options.allow,
+    )
+    case = case_of(project, quarantine, blank.agent, candidate, examine_options)
     options.tell.step(f"Running the tests of agent {blank.agent} on the merge")
-    examine_options = ExamineOptions(threshold=threshold, python=options.python, tell=options.tell)
-    examination = examine(project, quarantine, subject, examine_options, suite=False)
+    examination = examine(project, quarantine, case, examine_options)
     return _result(blank, candidate, examination, notes)
 
 
@@ -126,6 +142,9 @@ def _result(
         tests=examination.tests,
         failures=failures(examination.evidence),
         coverage=examination.figure,
+        findings=examination.findings,
+        allowed=examination.allowed,
+        probes=examination.probes,
         environment=examination.environment,
         reason=judgement.reason,
         remedy=judgement.remedy,

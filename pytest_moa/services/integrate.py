@@ -24,13 +24,16 @@ from pytest_moa.git.history import paths_of_merge
 from pytest_moa.git.landing import land_local, land_remote, verify
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
+from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import Event, IntegrationResult, Landed, Rejected, RejectionClass
 from pytest_moa.render.json_contract import counts_json, coverage_json
 from pytest_moa.rules.agents import in_dependency_order
 from pytest_moa.rules.gate import failures
-from pytest_moa.services.examine import Examination, ExamineOptions, examine, subject_of
+from pytest_moa.services.allowing import trailers
+from pytest_moa.services.examine import Examination, ExamineOptions, case_of, examine, with_notes
 from pytest_moa.services.gate import threshold_of
 from pytest_moa.services.landings import ahead_of_pushed, history, place_of_head, without_common_history
+from pytest_moa.services.perform import PerformOptions
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
@@ -43,11 +46,15 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrateOptions:
-    """`stage`: a folder to leave a passed candidate in instead of landing it, for a step that runs no agents' code."""
+    """`stage`: a folder to leave a passed candidate in instead of landing it, for a step that runs no agents' code.
+
+    `allow` are the caller's words for findings that may pass; the merge commit carries them.
+    """
 
     threshold: Decimal | None = None
     python: str | None = None
     stage: Path | None = None
+    allow: tuple[Allowance, ...] = ()
     tell: Telling = field(default_factory=Telling)
 
 
@@ -145,7 +152,7 @@ def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -
             remedy="Integrate again: nothing was changed.",
         )
     with Quarantine.open(project.repo) as quarantine:
-        rebuilt = _candidate(project, quarantine, agent, branch)
+        rebuilt = _candidate(project, quarantine, agent, branch, staged.allow)
         if rebuilt != commit:
             raise UndeterminedError(
                 "The candidate cannot be rebuilt as it was tested",
@@ -160,6 +167,7 @@ def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -
         commit=commit,
         tests=staged.tests,
         coverage=staged.coverage,
+        allow=staged.allow,
     )
     notes += _record(project, [_landed_event(project, landed, branch, before)])
     return IntegrationResult(
@@ -213,7 +221,7 @@ def _attempt(project: Project, agent: Agent, branch: BranchRef, options: Integra
     with Quarantine.open(project.repo) as quarantine:
         options.tell.step(f"Merging {branch.name} with {project.target.name}")
         try:
-            candidate = _candidate(project, quarantine, agent, branch)
+            candidate = _candidate(project, quarantine, agent, branch, trailers(options.allow))
         except ConflictError as error:
             return _rejection(project, _conflict(project, agent, branch, error))
         _require_landable(project, quarantine, candidate)
@@ -221,8 +229,10 @@ def _attempt(project: Project, agent: Agent, branch: BranchRef, options: Integra
         differences = git.differences(before, git.fingerprint(project.repo))
         rejected = _not_passed(agent, branch, examination, differences)
         if rejected is not None:
-            return _rejection(project, rejected, runs=int(examination.ran))
-        return _passed(project, quarantine, _Tested(agent, branch, candidate, examination), options)
+            return _rejection(project, rejected, runs=examination.runs)
+        return _passed(
+            project, quarantine, _Tested(agent, branch, candidate, examination, options.allow), options
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +243,7 @@ class _Tested:
     branch: BranchRef
     candidate: ObjectId
     examination: Examination
+    allow: tuple[Allowance, ...]
 
     @property
     def landed(self) -> Landed:
@@ -243,6 +254,7 @@ class _Tested:
             commit=self.candidate,
             tests=self.examination.tests,
             coverage=self.examination.figure,
+            allow=trailers(self.allow),
         )
 
 
@@ -255,7 +267,7 @@ def _not_passed(
 
 
 def _passed(project: Project, quarantine: Quarantine, tested: _Tested, options: IntegrateOptions) -> _Attempt:
-    branch, landed, runs = tested.branch, tested.landed, int(tested.examination.ran)
+    branch, landed, runs = tested.branch, tested.landed, tested.examination.runs
     if options.stage is not None:
         write_staged(options.stage, landed, base=project.target.head, branch=branch.name)
         return _Attempt(runs=runs, staged=landed, notes=tested.examination.notes)
@@ -292,9 +304,12 @@ def _require_landable(project: Project, quarantine: Quarantine, candidate: Objec
             require_clean(tree, quarantine.repository, project.target.head, candidate, project.target.name)
 
 
-def _candidate(project: Project, quarantine: Quarantine, agent: Agent, branch: BranchRef) -> ObjectId:
+def _candidate(
+    project: Project, quarantine: Quarantine, agent: Agent, branch: BranchRef, allow: Sequence[str]
+) -> ObjectId:
+    target = project.target
     return quarantine.candidate(
-        project.target.head, branch.head, agent=agent.id, branch=branch.name, into=project.target.name
+        target.head, branch.head, agent=agent.id, branch=branch.name, into=target.name, allow=allow
     )
 
 
@@ -302,11 +317,15 @@ def _examined(
     project: Project, quarantine: Quarantine, agent: Agent, candidate: ObjectId, options: IntegrateOptions
 ) -> Examination:
     threshold, notes = threshold_of(project, options.threshold)
-    subject = subject_of(project, quarantine, agent.id, project.target.head, candidate)
+    examine_options = ExamineOptions(
+        threshold=threshold,
+        perform=PerformOptions(suite=True, python=options.python, tell=options.tell),
+        allow=options.allow,
+        news_first=True,
+    )
+    case = case_of(project, quarantine, agent.id, candidate, examine_options)
     options.tell.step("Running the integration suite on the candidate")
-    examine_options = ExamineOptions(threshold=threshold, python=options.python, tell=options.tell)
-    examination = examine(project, quarantine, subject, examine_options, suite=True)
-    return replace(examination, notes=(*notes, *examination.notes))
+    return with_notes(examine(project, quarantine, case, examine_options), notes)
 
 
 def _land(project: Project, quarantine: Quarantine, commit: ObjectId) -> list[str]:
@@ -426,6 +445,7 @@ def _failed(agent: Agent, branch: BranchRef, examination: Examination) -> Reject
         reason=_reason(judgement.reason or "the candidate did not pass", red=bool(red)),
         remedy=judgement.remedy or "",
         tests=tuple(f.id for f in red) or ((judgement.hang,) if judgement.hang else ()),
+        findings=examination.findings,
         failures=red,
         counts=examination.tests,
     )
@@ -439,6 +459,8 @@ def _kind(examination: Examination, red: bool) -> RejectionClass:
     end = examination.evidence.end
     if red:
         return "red"
+    if any(f.severity == "block" for f in examination.findings):
+        return "integrity"
     if end.timed_out:
         return "hang"
     if examination.judgement.verdict == "failed":
@@ -483,6 +505,7 @@ def _landed_event(project: Project, landed: Landed, branch: BranchRef, before: O
         "before": before,
         "tests": counts_json(landed.tests),
         "coverage": coverage_json(landed.coverage),
+        "allow": list(landed.allow),
     }
     return Event(kind="landed", at=ledger.now(), agent=landed.agent, data=data)
 

@@ -27,6 +27,7 @@ class Staged:
     commit: ObjectId
     tests: TestCounts
     coverage: CoverageFigure | None = None
+    allow: tuple[str, ...] = ()
     schema: int = 1
 
 
@@ -40,6 +41,7 @@ def write_staged(folder: Path, landed: Landed, *, base: ObjectId, branch: str) -
         commit=landed.commit,
         tests=landed.tests,
         coverage=landed.coverage,
+        allow=landed.allow,
     )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def apply_policy(
 
     `blob_ids` are the candidate's blobs by path: an allowance that was given for other content does not hold.
     """
-    given = tuple(a for a in allowances if _holds(a, agent, today))
+    given = tuple(a for a in allowances if holds(a, agent, today))
     kept = (f for f in findings if not any(allows(a, f, blob_ids) for a in given))
     return [judged for f in kept if (judged := _judged(f, severities)) is not None]
 
@@ -47,7 +47,8 @@ def _pattern(glob: str) -> str:
     return "".join(words.get(part) or re.escape(part) for part in parts) + "(?:/.*)?"
 
 
-def _holds(allowance: Allowance, agent: str, today: date) -> bool:
+def holds(allowance: Allowance, agent: str, today: date) -> bool:
+    """Whether an allowance speaks to this agent, and still does on that day."""
     return allowance.agent in (None, agent) and (allowance.until is None or today <= allowance.until)
 
 

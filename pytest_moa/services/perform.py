@@ -1,0 +1,110 @@
+"""Runs the tests of a candidate. Decides nothing: what the run left are traces, and `examine` judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_moa.errors import UndeterminedError
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.rules import own_code as rules
+from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.selection import missing_tests, suite_arguments
+from pytest_moa.services.environment import Interpreter, interpreter_for
+from pytest_moa.services.generated import write_version_files
+from pytest_moa.services.project import Project
+from pytest_moa.services.subject import Subject, exists_in, source_roots
+from pytest_moa.services.telling import Telling
+from pytest_moa.services.traces import Traces
+from pytest_moa.testing.made_environment import discard, verify
+from pytest_moa.testing.request import ChildRequest, Group
+from pytest_moa.testing.run import run_child
+
+_OTHERS = "everybody else's tests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformOptions:
+    """`python` counts where the policy names none; `slot` is MOA_SLOT; `suite`: the integration suite as well."""
+
+    suite: bool
+    python: str | None = None
+    slot: int = 0
+    tell: Telling = field(default_factory=Telling)
+
+
+def perform(
+    project: Project, quarantine: Quarantine, subject: Subject, options: PerformOptions
+) -> Traces | Doubt:
+    """Runs the agent's tests (`suite`: the integration suite and the agent's tests, in one run).
+
+    A Doubt where nothing could be started. Nothing is raised for what the candidate does; git's failures are raised.
+    """
+    prefix = project.prefix
+    if absent := missing_tests(subject.tests, exists_in(subject.tree, prefix)):
+        return Doubt(
+            reason=f"the registry names tests that are not there: {', '.join(absent)}",
+            remedy="Add them on the branch, or correct `registry: tests` on the target.",
+        )
+    work = quarantine.checkout(subject.candidate)
+    folder = work / prefix if prefix else work
+    if not folder.is_dir():
+        return Doubt(
+            reason=f"the candidate has no folder {prefix}",
+            remedy="Correct `project.working_directory` on the target.",
+        )
+    generated = write_version_files(work, folder, subject.settings.get)
+    try:
+        interpreter = interpreter_for(project, work, folder, options.python)
+    except UndeterminedError as error:
+        return Doubt(reason=str(error), remedy=error.remedy)
+    policy = project.policy
+    own = tuple(subject.own)
+    tests, groups = _arguments(project, subject, suite=options.suite)
+    request = ChildRequest(
+        python=interpreter.python,
+        work=work,
+        project=folder,
+        run_dir=quarantine.make_folder("run"),
+        tests=tests,
+        source_dirs=rules.folders_of(own),
+        groups=groups,
+        source_roots=source_roots(own, subject.tree, prefix),
+        elsewhere=(project.root,),
+        own_modules=tuple((rules.module_name(path, subject.tree), path) for path in own),
+        timeout=float(policy.agents.timeout),
+        slot=options.slot,
+        keep=policy.environment.keep,
+        drop=policy.environment.drop,
+        environ=project.environ,
+        branch_coverage=subject.coverage.branch,
+    )
+    evidence = run_child(request, progress=options.tell.tick)
+    return Traces(
+        request=request,
+        evidence=evidence,
+        environment=interpreter.facts,
+        doubts=_environment_doubts(interpreter),
+        notes=generated,
+    )
+
+
+def _environment_doubts(interpreter: Interpreter) -> tuple[Doubt, ...]:
+    made = interpreter.made
+    if made is None or made.key is None or verify(made):
+        return ()
+    discard(made)
+    remedy = "Look for a test that installs or writes into site-packages; the environment was thrown away."
+    return (Doubt(reason="the tests wrote into the environment that was made for them", remedy=remedy),)
+
+
+def _arguments(
+    project: Project, subject: Subject, *, suite: bool
+) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    if not suite:
+        return subject.tests, ()
+    # In a run of the whole suite the agent's own lines count only where its own tests ran them: the others' lines get
+    # a label, too, since lines without one are those of import time, which count for everyone.
+    own = Group(label=subject.agent, paths=tuple(test.split("::", 1)[0] for test in subject.tests))
+    groups = (own, Group(label=_OTHERS, paths=("",))) if subject.tests else ()
+    wanted = suite_arguments(project.policy.integration.suite, subject.pytest.testpaths, subject.tests)
+    return wanted, groups

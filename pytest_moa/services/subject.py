@@ -1,0 +1,121 @@
+"""What there is to examine in a candidate: the agent's own lines and tests, and the target's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pytest_moa.git import repository as git
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.agents import ObjectId
+from pytest_moa.rules import own_code as rules
+from pytest_moa.rules.selection import tests_of
+from pytest_moa.services.project import Project
+from pytest_moa.testing.settings import (
+    SETTINGS_FILES,
+    CoverageSettings,
+    PytestSettings,
+    read_coverage_settings,
+    read_pytest_settings,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A candidate on its base in a quarantine, and the part of one agent in it: own code and own tests.
+
+    `own` is path to lines (None: the whole file); `tree` holds all paths of the candidate; settings are the base's.
+    """
+
+    agent: str
+    base: ObjectId
+    candidate: ObjectId
+    own: Mapping[str, frozenset[int] | None]
+    tests: tuple[str, ...]
+    tree: frozenset[str]
+    pytest: PytestSettings
+    coverage: CoverageSettings
+    settings: Mapping[str, bytes]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the agent's own tests are the whole suite."""
+        return not self.tests
+
+
+def subject_of(
+    project: Project, quarantine: Quarantine, agent: str, base: ObjectId, candidate: ObjectId
+) -> Subject:
+    """What there is to examine: the agent's own lines are what the candidate adds to `base`; settings are base's."""
+    policy = project.policy
+    prefix = project.prefix
+    repo = quarantine.repository
+
+    blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
+    settings = {path.removeprefix(prefix): data for path, data in blobs.items()}
+    tree = frozenset(git.tree_paths(repo, candidate))
+    pytest_settings = read_pytest_settings(settings.get)
+    coverage_settings = read_coverage_settings(settings.get, quarantine.make_folder("settings"))
+    tests = tests_of(policy, agent, exists_in(tree, prefix))
+    source = rules.SourceRules(
+        working_directory=prefix.rstrip("/") or ".",
+        python_files=pytest_settings.python_files,
+        testpaths=pytest_settings.testpaths,
+        tests=tests,
+        source=coverage_settings.source,
+        include=coverage_settings.include,
+        omit=coverage_settings.omit,
+    )
+    changed = {
+        path: lines
+        for path, lines in git.added_lines(repo, base, candidate).items()
+        if lines and rules.is_source(path, source)
+    }
+    texts = git.read_blobs(repo, candidate, list(changed))
+    added = {
+        path: rules.statement_lines(_text(texts.get(path, b"")), lines) for path, lines in changed.items()
+    }
+    own = rules.own_code(added=added, registered=policy.entry(agent).source, tree=tree, rules=source)
+    return Subject(
+        agent=agent,
+        base=base,
+        candidate=candidate,
+        own=own,
+        tests=tests,
+        tree=tree,
+        pytest=pytest_settings,
+        coverage=coverage_settings,
+        settings=settings,
+    )
+
+
+def source_roots(own: Sequence[str], tree: frozenset[str], prefix: str) -> tuple[str, ...]:
+    """Folders (relative to the root) that modules are imported from: `src` layouts first, so that the candidate's
+    code is what the tests import even where the project is installed from another checkout.
+    """
+    roots = {rules.source_root(path, tree) for path in own}
+    for name in ("src", "lib"):
+        place = prefix + name
+        if (
+            any(path.startswith(place + "/") and path.endswith(".py") for path in tree)
+            and f"{place}/__init__.py" not in tree
+        ):
+            roots.add(place)
+    return tuple(sorted(roots))
+
+
+def exists_in(tree: frozenset[str], prefix: str) -> Callable[[str], bool]:
+    """Whether a path of the project (below `prefix`) is a file or folder of the tree."""
+
+    def exists(path: str) -> bool:
+        full = (prefix + path.removeprefix("./")).rstrip("/")
+        return full in {"", "."} or full in tree or any(p.startswith(full + "/") for p in tree)
+
+    return exists
+
+
+def _text(data: bytes) -> str:
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8-sig")
+    return ""

@@ -1,0 +1,23 @@
+"""Everything that a run left and a judgement needs, as plain data: the judge elsewhere reads it from a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_moa.model.evidence import Evidence
+from pytest_moa.model.results import EnvironmentFacts
+from pytest_moa.rules.gate import Doubt
+from pytest_moa.testing.request import ChildRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """`request` names where the raw coverage data (`run_dir`) and the work tree lie; `doubts` were found on the way."""
+
+    request: ChildRequest
+    evidence: Evidence
+    environment: EnvironmentFacts
+    doubts: tuple[Doubt, ...] = ()
+    notes: tuple[str, ...] = ()
+    runs: int = 1
+    """How many children ran tests."""
