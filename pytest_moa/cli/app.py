@@ -15,6 +15,7 @@ import click
 
 from pytest_moa import __version__
 from pytest_moa.cli.bootstrap import bootstrap
+from pytest_moa.cli.explain import explain
 from pytest_moa.cli.gate import gate
 from pytest_moa.cli.init import init
 from pytest_moa.cli.integrate import integrate
@@ -38,7 +39,7 @@ def moa() -> None:
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
 
 
-for _command in (bootstrap, gate, init, integrate, status):
+for _command in (bootstrap, explain, gate, init, integrate, status):
     moa.add_command(_command)
 
 

@@ -13,6 +13,7 @@ from pytest_moa.model.results import GateResult
 from pytest_moa.render.json_contract import dumps, gate_json
 from pytest_moa.render.templates import gate_summary
 from pytest_moa.render.terminal import gate_report
+from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.gate import gate as gate_agent
 
@@ -25,6 +26,8 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
     "--branch", help="With `auto`: the branch whose agent is meant, instead of the checked-out one."
 )
 @click.option("--head", metavar="COMMIT", help="Gate this commit instead of the branch's head.")
+@options.allow
+@options.because
 @options.threshold
 @options.python
 @options.summary
@@ -38,6 +41,8 @@ def gate(
     agent: str,
     branch: str | None,
     head: str | None,
+    allow: tuple[str, ...],
+    because: tuple[str, ...],
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
@@ -51,11 +56,14 @@ def gate(
 
     AGENT is an id ("03"), a branch's name, or "auto" for the checked-out branch. Nothing is merged.
     """
+    allowed = allowances(allow, because)
     with progress() as tell:
         project = options.opened(directory, config, target, fetch=fetch)
         wanted = options.agent_id(project, agent, branch)
         result = gate_agent(
-            project, wanted, GateOptions(threshold=threshold, python=python, head=head, tell=tell)
+            project,
+            wanted,
+            GateOptions(threshold=threshold, python=python, head=head, allow=allowed, tell=tell),
         )
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))
     write_summary(summary, gate_summary(result))

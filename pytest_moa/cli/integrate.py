@@ -13,6 +13,7 @@ from pytest_moa.model.results import IntegrationResult
 from pytest_moa.render.json_contract import dumps, integration_json
 from pytest_moa.render.templates import integration_summary
 from pytest_moa.render.terminal import integration_lines, safe
+from pytest_moa.services.allowing import allowances
 from pytest_moa.services.integrate import IntegrateOptions, land_staged
 from pytest_moa.services.integrate import integrate as integrate_agents
 
@@ -30,6 +31,8 @@ from pytest_moa.services.integrate import integrate as integrate_agents
 @click.option(
     "--commit", metavar="COMMIT", help="With --staged: the candidate's id, as the testing step told it."
 )
+@options.allow
+@options.because
 @options.threshold
 @options.python
 @options.summary
@@ -44,6 +47,8 @@ def integrate(
     stage: Path | None,
     staged: Path | None,
     commit: str | None,
+    allow: tuple[str, ...],
+    because: tuple[str, ...],
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
@@ -55,6 +60,11 @@ def integrate(
 ) -> int:
     """Land agents' work: merge, test the merge, and move the target to exactly what was tested."""
     _refuse_odd_words(agents, stage, staged, commit)
+    if staged is not None and allow:
+        raise click.UsageError(
+            "--allow is said where the tests run (--stage); the staged candidate carries it"
+        )
+    allowed = allowances(allow, because)
     with progress() as tell:
         project = options.opened(directory, config, target, fetch=fetch)
         wanted = tuple(dict.fromkeys(options.agent_id(project, agent) for agent in agents))
@@ -64,7 +74,9 @@ def integrate(
         if staged is not None and commit is not None:
             result = land_staged(project, wanted[0], staged, commit)
         else:
-            chosen = IntegrateOptions(threshold=threshold, python=python, stage=stage, tell=tell)
+            chosen = IntegrateOptions(
+                threshold=threshold, python=python, stage=stage, allow=allowed, tell=tell
+            )
             result = integrate_agents(project, wanted, chosen)
     if as_json:
         say(dumps(integration_json(result)))

@@ -60,6 +60,15 @@ summary = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a Markdown summary to this file.",
 )
+allow = click.option(
+    "--allow",
+    multiple=True,
+    metavar="RULE:PATH",
+    help="Let the findings of a rule on a path (a glob) through, with --because; the merge commit tells it.",
+)
+because = click.option(
+    "--because", multiple=True, metavar="TEXT", help="Why: once for all --allow, or once for each."
+)
 
 
 def opened(directory: Path, config: Path | None, target: str | None, *, fetch: bool) -> Project:
