@@ -21,6 +21,7 @@ def contradictions(policy: Policy, data: Any) -> tuple[str, ...]:
         *_twice(registry, places),
         *_dependencies(registry, places),
         *_weeks(registry, places),
+        *_commands(registry, places),
         *_outside(policy, places),
     )
 
@@ -78,6 +79,16 @@ def _weeks(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator
     for entry, place in zip(registry, places, strict=True):
         if entry.start_week and entry.due_week and entry.due_week < entry.start_week:
             yield f"{place}.due_week: {entry.due_week} is before its start_week {entry.start_week}"
+
+
+def _commands(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
+    """A command without a report proves nothing, and a report that no command writes would be somebody's word."""
+    for entry, place in zip(registry, places, strict=True):
+        if entry.command and entry.junit is None:
+            yield f"{place}.junit: a command needs it (name the JUnit XML files that the command writes)"
+        for name in ("junit", "coverage"):
+            if getattr(entry, name) is not None and not entry.command:
+                yield f"{place}.command: {name} needs it (name the command that writes that file)"
 
 
 def _outside(policy: Policy, places: Sequence[str]) -> Iterator[str]:

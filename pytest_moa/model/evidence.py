@@ -68,7 +68,8 @@ class Evidence:
 
     `collected` holds the ids in order, each once. `session_status` is what pytest itself said, None when
     it never got so far. `running` is the id that had started and not ended. `problems` are contradictions
-    that the reader found, as sentences. `files` is None where coverage data are missing or unreadable.
+    that the reader found, as sentences. `files` is None where coverage data are missing or unreadable. `tool` is what
+    ran the tests, as sentences name it: only pytest's exit statuses have pytest's meanings.
     """
 
     collected: tuple[str, ...] = ()
@@ -81,3 +82,4 @@ class Evidence:
     files: tuple[FileLines, ...] | None = None
     problems: tuple[str, ...] = ()
     python: str = ""
+    tool: str = "pytest"

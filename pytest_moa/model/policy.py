@@ -11,7 +11,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-Severity = Literal["block", "warn", "note", "off"]
+from pytest_moa.model.integrity import DEFAULT_SEVERITY
+from pytest_moa.model.integrity import Severity as Severity
+
+_RULE = "|".join(DEFAULT_SEVERITY)
+_RULE_WORDS = "the name of a rule that `moa explain` lists"
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Requirement = str
 """`requested`, `approved`, `not-draft` or `checks:NAME`."""
@@ -147,10 +152,29 @@ class RegistryEntry:
     )
     source: tuple[str, ...] = key(
         (),
-        "The files and folders that are its own code, whole.",
+        "The files and folders that are its own code, whole; with a `command` of any language, globs included.",
         pattern=PATH_PATTERN,
         allowed=PATH_WORDS,
         example=("src/core",),
+    )
+    command: tuple[str, ...] = key(
+        (),
+        "For an agent in another language: the argument list that runs its tests, in place of pytest.",
+        example=("npm", "test"),
+    )
+    junit: str | None = key(
+        None,
+        "The JUnit XML files that `command` writes: a path or a glob, relative to the working directory.",
+        pattern=INSIDE_PATTERN,
+        allowed="a path or glob inside the repository, relative and without `..`",
+        example="reports/*.xml",
+    )
+    coverage: str | None = key(
+        None,
+        "The coverage that `command` writes, LCOV or Cobertura XML; without it no threshold applies.",
+        pattern=INSIDE_PATTERN,
+        allowed="a path inside the repository, relative and without `..`",
+        example="coverage/lcov.info",
     )
     depends_on: tuple[str, ...] = key(
         (), "Ids of agents that have to land first.", pattern=ID_PATTERN, allowed=ID_WORDS, example=("01",)
@@ -233,8 +257,8 @@ class Allowance:
     rule: str = key(
         "",
         "The rule's name.",
-        pattern=r"[a-z0-9-]+|\*",
-        allowed="a rule's name, or `*`",
+        pattern=rf"{_RULE}|\*",
+        allowed=f"{_RULE_WORDS}, or `*`",
         required=True,
         example="settings-changed",
     )
@@ -270,8 +294,8 @@ class IntegrityKeys:
         metadata={
             "doc": "Severity per rule, where it should differ from the default.",
             "example": {"agent-instructions": "note"},
-            "pattern": r"[a-z0-9-]+",
-            "allowed": "a rule's name",
+            "pattern": _RULE,
+            "allowed": _RULE_WORDS,
         },
     )
     allow: tuple[Allowance, ...] = key((), "Findings that a person let through.")

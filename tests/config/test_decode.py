@@ -222,16 +222,19 @@ def test_the_registry_may_be_a_mapping_from_ids() -> None:
             "integration.require[0]: checks is not `requested`, `approved`, `not-draft` or `checks:NAME`",
         ),
         (
-            "integrity: {severity: {x: blok}}",
-            "integrity.severity.x: blok is not one of `block`, `warn`, `note`, `off`",
+            "integrity: {severity: {odd-source: blok}}",
+            "integrity.severity.odd-source: blok is not one of `block`, `warn`, `note`, `off`",
         ),
-        ("integrity: {severity: {X: off}}", "integrity.severity.X: unknown key (write a rule's name)"),
+        (
+            "integrity: {severity: {X: off}}",
+            "integrity.severity.X: unknown key (write the name of a rule that `moa explain` lists)",
+        ),
         (
             "integrity: {severity: off}",
-            "integrity.severity: off is not a mapping from a rule's name to one of `block`, `warn`, `note`, `off`",
+            "integrity.severity: off is not a mapping from the name of a rule that `moa explain` lists to one of `block`, `warn`, `note`, `off`",
         ),
         (
-            "integrity: {allow: [{rule: x, content: 1234567}]}",
+            "integrity: {allow: [{rule: odd-source, content: 1234567}]}",
             'integrity.allow[0].content: 1234567 is not a text (put it in quotes: `"1234567"`)',
         ),
         (

@@ -86,7 +86,7 @@ def test_every_key_is_described() -> None:
         {"environment": {"setup": [["uv", "venv", 3.1, True, ""]], "python": 3.1}},
         {
             "integrity": {
-                "severity": {"x": "off"},
+                "severity": {"odd-source": "off"},
                 "allow": [{"rule": "*", "until": "2026-12-31"}],
                 "probes": None,
             }
@@ -136,7 +136,7 @@ def test_both_accept(document: Any) -> None:
         {"environment": {"setup": [[""]]}},
         {"integration": {"require": ["x"]}},
         {"integrity": {"severity": {"X": "off"}}},
-        {"integrity": {"severity": {"x": "of"}}},
+        {"integrity": {"severity": {"odd-source": "of"}}},
         {"integrity": {"allow": [{"rule": "x", "content": 1234567}]}},
         {"alerts": {"routes": [{"kind": "email"}]}},
         {"alerts": {"routes": {"kind": "email", "to": "x"}}},

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import re
 
-from pytest_moa.model.policy import Severity
-from pytest_moa.rules.integrity import RULES
+from pytest_moa.model.integrity import DEFAULT_SEVERITY, Severity
 from pytest_moa.rules.integrity import page as _static_page
-
-AT_RUN_TIME: dict[str, Severity] = {
-    "old-tests-fail": "block",
-    "no-new-failure": "off",
-    "probe-blind": "block",
-    "probe-unnoticed": "note",
-}
-"""Rules that need a run, with their default severities; the others read the change's text."""
 
 
 def rule_names() -> tuple[str, ...]:
-    """Every rule's name, those of the text first."""
-    return (*(rule.NAME for rule in RULES), *AT_RUN_TIME)
+    """Every rule's name, also of those that need a run."""
+    return tuple(DEFAULT_SEVERITY)
 
 
 def default_severity(rule: str) -> Severity:
     """A rule's severity where the policy says nothing. Raises KeyError for a name that no rule has."""
-    return {**{known.NAME: known.DEFAULT for known in RULES}, **AT_RUN_TIME}[rule]
+    return DEFAULT_SEVERITY[rule]
 
 
 def page(rule: str) -> str | None:
