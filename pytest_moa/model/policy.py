@@ -11,10 +11,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from pytest_moa.model.integrity import DEFAULT_SEVERITY
-from pytest_moa.model.integrity import Severity as Severity
+from pytest_moa.model import integrity
 
-_RULE = "|".join(DEFAULT_SEVERITY)
+Severity = integrity.Severity
+_RULE = "|".join(integrity.DEFAULT_SEVERITY)
 _RULE_WORDS = "the name of a rule that `moa explain` lists"
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
