@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class ChildRequest:
     `sys.path`. `own_modules` are pairs of dotted name and path: those imported from outside `work` are reported.
     `elsewhere` are checkouts of the same project (the real repository's work trees): what an editable install of them
     puts on `sys.path` is turned to the same place in `work`, and a module that still comes from there is reported.
+    `redirects` leads imports of moved modules and names to where they are now (`child/redirects.py`).
     """
 
     python: Path
@@ -45,3 +47,4 @@ class ChildRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     branch_coverage: bool | None = None
     extra_args: tuple[str, ...] = ()
+    redirects: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import Any
 
-RECORDER, CHECKOUTS = "_moa_recorder", "_moa_checkouts"
+RECORDER, CHECKOUTS, REDIRECTS = "_moa_recorder", "_moa_checkouts", "_moa_redirects"
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     # The recorder gets a folder and a name of its own, so that a module `recorder` of the project stays the project's.
     library = os.path.join(order["run_dir"], "lib")
     os.makedirs(library, exist_ok=True)
-    for name, copy in (("recorder", RECORDER), ("checkouts", CHECKOUTS)):
+    for name, copy in (("recorder", RECORDER), ("checkouts", CHECKOUTS), ("redirects", REDIRECTS)):
         shutil.copyfile(os.path.join(here, name + ".py"), os.path.join(library, copy + ".py"))
     sys.path.insert(0, library)
     # Bytecode: ours to read where the tools lie, never written by this process; descendants keep theirs in the run.
@@ -47,6 +47,7 @@ def prepare_path(order: dict[str, Any]) -> None:
     """The project first, as `python -m pytest` has it, then its source roots; descendants see the roots as well."""
     roots = order["source_roots"]
     importlib.import_module(CHECKOUTS).turn_to_candidate(order)
+    importlib.import_module(REDIRECTS).install(order)
     # Behind our own folder, which the recorder takes off again once xdist has frozen its copy of the path.
     sys.path[1:1] = [order["project"]] + [root for root in roots if root != order["project"]]
     inherited = os.environ.get("PYTHONPATH")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import _moa_checkouts as checkouts  # type: ignore[import-not-found]  # so the bootstrap names it, beside this file
+import _moa_redirects as redirects  # type: ignore[import-not-found]  # the same
 import pytest
 
 MESSAGE = 4000
@@ -455,6 +456,7 @@ def start_in_worker() -> Worker | None:
         order = json.load(file)
     forget_folder(order)
     checkouts.turn_to_candidate(order)
+    redirects.install(order)
     sys.dont_write_bytecode = True
     dump_stacks_on_signal(order["run_dir"])
     tracing = Tracing(order, "%s.%d" % (os.environ.get("PYTEST_XDIST_WORKER", "worker"), os.getpid()))  # noqa: UP031 - short
