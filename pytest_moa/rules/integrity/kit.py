@@ -19,11 +19,17 @@ Read = Callable[[str, Side], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """A changed file: `before` is None where it was added, `after` where it was removed. A move is both."""
+    """A changed file: `before` is None where it was added, `after` where it was removed. A move is both.
+
+    `link` is where a symbolic link of the head points, as written; `mode` is the head's mode in git's digits, where
+    the caller knows it (`120000` a link, `160000` a submodule).
+    """
 
     path: str
     before: str | None
     after: str | None
+    link: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +108,8 @@ def parsed(text: str | None) -> ast.Module | None:
         with warnings.catch_warnings():
             # A doubtful escape in a branch's string is no news of ours, and an error under `-W error`.
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            # A leading byte order mark is none of Python's business; `ast` alone stumbles over it.
+            return ast.parse(text.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
