@@ -132,9 +132,13 @@ def _red(evidence: Evidence) -> list[Doubt]:
     return [
         Doubt(
             reason=f"{plural(len(red), 'test')} {verb}: {names}",
-            remedy=f"Run `pytest {red[0].id}` on your branch merged with the target, and mend the code.",
+            remedy=f"Run {_again(evidence, red[0].id)} on your branch merged with the target, and mend the code.",
         )
     ]
+
+
+def _again(evidence: Evidence, test: str) -> str:
+    return f"`pytest {test}`" if evidence.tool == "pytest" else "the registry's `command`"
 
 
 def _blocked(findings: Sequence[Finding]) -> list[Doubt]:
@@ -205,12 +209,14 @@ def _no_session(evidence: Evidence) -> str:
         return "the test command was not found (exit status 127)"
     if evidence.running:
         return f"the process ended with {evidence.end.status} in the middle of {evidence.running}"
-    return f"the process ended with {evidence.end.status} before pytest had finished"
+    if evidence.end.status == 126:
+        return "the test command could not be run (exit status 126)"
+    return f"the process ended with {evidence.end.status} before {evidence.tool} had finished"
 
 
 def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
     red = bool(failures(evidence))
-    if status == 5 or not evidence.collected:
+    if (status == 5 and evidence.tool == "pytest") or not evidence.collected:
         return (
             []
             if red
@@ -221,6 +227,8 @@ def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
                 )
             ]
         )
+    if evidence.tool != "pytest":
+        return []  # what an exit status means is the command's own; its reader compared it with the reports
     if status in _STATUS:
         return [Doubt(reason=_STATUS[status], remedy="See the output.")]
     if status == 0 and red:

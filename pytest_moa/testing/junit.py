@@ -85,15 +85,18 @@ def _take_suite(suite: ET.Element, above: tuple[str, ...], file: str, reading: _
     names = (*above, title) if title and local_name(suite) == "testsuite" else above
     direct: Counter[str] = Counter()
     nested: Counter[str] = Counter()
+    suites: Counter[str] = Counter()
     for child in suite:
         kind = local_name(child)
         if kind == "testcase":
             direct.update(_take_case(child, names, file, reading))
         elif kind in {"testsuite", "testsuites"}:
-            nested.update(_take_suite(child, names, file, reading))
+            inner = _take_suite(child, names, file, reading)
+            nested.update(inner)
+            suites.update({"tests": 1, "failed": int(inner["failed"] + inner["error"] > 0)})
         elif kind in {"failure", "error"}:
             reading.problem(f"{file} reports a {kind} of the suite {title or 'without a name'} itself.")
-    _compare(suite, (direct, direct + nested), title or file, reading)
+    _compare(suite, (direct, direct + suites, direct + nested), title or file, reading)
     return direct + nested
 
 
@@ -162,16 +165,17 @@ def _seconds(text: str | None) -> float | None:
     return value if math.isfinite(value) and 0 <= value < _LONGEST else None
 
 
-def _compare(
-    suite: ET.Element, counted: tuple[Counter[str], Counter[str]], title: str, reading: _Reading
-) -> None:
-    """Writers count a suite's own cases, or those of the suites in it as well; one of both must be what it claims."""
+def _compare(suite: ET.Element, counted: tuple[Counter[str], ...], title: str, reading: _Reading) -> None:
+    """Writers count a suite's own cases, or a suite in it as one more (Node does), or all cases in all suites.
+
+    One of these must be what the suite claims.
+    """
     claimed = {name: _count(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
     odd = next((name for name, value in claimed.items() if value is not None and value < 0), None)
     if odd is not None:
         reading.problem(f"The suite {title} claims {str(suite.get(odd))[:40]!r} {odd}, which is no count.")
     elif not any(_agrees(claimed, tally) for tally in counted):
-        tally = counted[1]
+        tally = counted[-1]
         reading.problem(
             f"The suite {title} claims {_claim(claimed)}, and holds {tally['tests']} tests, "
             f"{tally['failed'] + tally['error']} of them failed, {tally['skipped']} skipped."
