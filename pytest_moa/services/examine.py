@@ -24,6 +24,7 @@ from pytest_moa.model.results import (
 )
 from pytest_moa.rules.figures import coverage_figure
 from pytest_moa.rules.gate import Doubt, Judgement, counts, early_exit, judge
+from pytest_moa.services.old_tests import old_tests_findings
 from pytest_moa.services.perform import PerformOptions, perform
 from pytest_moa.services.project import Project
 from pytest_moa.services.review import Judges, Reviewed, judges_for, seen_by_rules
@@ -119,8 +120,10 @@ def judged(quarantine: Quarantine, case: Case, traces: Traces | Doubt) -> Examin
     subject, evidence = case.subject, traces.evidence
     files, doubts = _measured(quarantine, subject, traces)
     figure = coverage_figure(subject.own, files, case.threshold)
-    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces)])
-    judgement = judge(evidence, coverage=figure, findings=reviewed.findings, doubts=[*doubts, *traces.doubts])
+    old, doubts_of_old = _old_tests(quarantine, case, traces)
+    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old])
+    all_doubts = [*doubts, *traces.doubts, *doubts_of_old]
+    judgement = judge(evidence, coverage=figure, findings=reviewed.findings, doubts=all_doubts)
     return Examination(
         judgement=judgement,
         evidence=evidence,
@@ -143,6 +146,15 @@ def _seen_in_run(traces: Traces) -> list[Finding]:
     """The findings that only a run can give."""
     exited = early_exit(traces.evidence)
     return [exited] if exited is not None else []
+
+
+def _old_tests(
+    quarantine: Quarantine, case: Case, traces: Traces
+) -> tuple[Sequence[Finding], Sequence[Doubt]]:
+    """The old tests' news. A run that is not green may have done without them: it does not pass anyway."""
+    if traces.old_tests is None and traces.evidence.session_status != 0:
+        return (), ()
+    return old_tests_findings(case.judges.project, quarantine, case.subject, traces.old_tests)
 
 
 def _measured(

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.evidence import Evidence
 from pytest_moa.rules import own_code as rules
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.selection import missing_tests, suite_arguments
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.generated import write_version_files
+from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject, exists_in, source_roots
 from pytest_moa.services.telling import Telling
@@ -79,13 +81,41 @@ def perform(
         branch_coverage=subject.coverage.branch,
     )
     evidence = run_child(request, progress=options.tell.tick)
+    old = (
+        _old_tests(project, quarantine, subject, interpreter, options)
+        if _goes_on(evidence, options)
+        else None
+    )
+    unprepared = (old,) if isinstance(old, Doubt) else ()
+    old = None if isinstance(old, Doubt) else old
     return Traces(
         request=request,
         evidence=evidence,
         environment=interpreter.facts,
-        doubts=_environment_doubts(interpreter),
+        doubts=(*_environment_doubts(interpreter), *unprepared),
         notes=generated,
+        old_tests=old,
+        runs=1 + (old.runs if old is not None else 0),
     )
+
+
+def _goes_on(evidence: Evidence, options: PerformOptions) -> bool:
+    """At a gate people want all the news at once; in the queue a red run is news enough, and each run is counted."""
+    return evidence.session_status == 0 if options.suite else evidence.session_status is not None
+
+
+def _old_tests(
+    project: Project,
+    quarantine: Quarantine,
+    subject: Subject,
+    interpreter: Interpreter,
+    options: PerformOptions,
+) -> OldTestsRun | Doubt | None:
+    try:
+        old_options = OldTestsOptions(options.slot, options.tell)
+        return run_old_tests(project, quarantine, subject, interpreter, old_options)
+    except UndeterminedError as error:
+        return Doubt(reason=str(error), remedy=error.remedy)
 
 
 def _environment_doubts(interpreter: Interpreter) -> tuple[Doubt, ...]:

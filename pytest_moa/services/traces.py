@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import EnvironmentFacts
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.services.old_tests import OldTestsRun
 from pytest_moa.testing.request import ChildRequest
 
 
@@ -19,5 +20,6 @@ class Traces:
     environment: EnvironmentFacts
     doubts: tuple[Doubt, ...] = ()
     notes: tuple[str, ...] = ()
+    old_tests: OldTestsRun | None = None
     runs: int = 1
     """How many children ran tests."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from pytest_moa.model.evidence import Evidence, TestOutcome
+from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Finding
 from pytest_moa.model.text import plural
 from pytest_moa.rules.gate import Doubt, incomplete
@@ -29,10 +29,14 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """An old test that did not pass: a pytest argument (`path::Class::function`, or `path` for a whole file)."""
+    """An old test that did not pass: a pytest argument (`path::Class::function`, or `path` for a whole file).
+
+    `ids` are the ids of it that did not, empty where no single one did.
+    """
 
     argument: str
     message: str
+    ids: frozenset[str] = frozenset()
 
     @property
     def path(self) -> str:
@@ -40,38 +44,55 @@ class Suspect:
 
 
 def suspects(plan: OldTests, evidence: Evidence) -> tuple[Suspect, ...]:
-    """What did not pass and has to be looked at again, each once."""
+    """What did not pass and has to be looked at again, each once, with all of its ids."""
     found: dict[str, Suspect] = {}
-    for suspect in _suspected(plan, evidence):
-        found.setdefault(suspect.argument, suspect)
+    for suspect in (*_uncollected(plan, evidence), *_failed(plan, evidence), *_ended(plan, evidence)):
+        known = found.setdefault(suspect.argument, suspect)
+        found[suspect.argument] = replace(known, ids=known.ids | suspect.ids)
     return tuple(found.values())
 
 
-def _suspected(plan: OldTests, evidence: Evidence) -> Iterator[Suspect]:
-    for error in evidence.collection_errors:
-        for path in _paths_of(plan, error.id):
-            yield Suspect(argument=path, message=_short(error.message))
-    seen: set[str] = set()
+def _failed(plan: OldTests, evidence: Evidence) -> Iterator[Suspect]:
     for outcome in evidence.outcomes:
         argument = _function(plan, outcome.id)
-        path = argument.split("::", 1)[0]
-        seen.add(path)
-        if outcome.outcome in _BAD:
-            yield Suspect(argument=argument, message=_short(outcome.message))
-        elif outcome.outcome in {"skipped", "xfailed"} and path not in plan.may_skip:
+        quiet = outcome.outcome in {"skipped", "xfailed"} and argument.split("::", 1)[0] not in plan.may_skip
+        if outcome.outcome in _BAD or quiet:
+            said = f"{outcome.outcome}, although nothing in the tests asks for it: " if quiet else ""
             yield Suspect(
-                argument=argument, message=f"{outcome.outcome}, although nothing in the tests asks for it"
+                argument=argument, message=_short(said + outcome.message), ids=frozenset({outcome.id})
             )
-    if evidence.running is not None and (evidence.end.timed_out or evidence.end.signal is not None):
-        how = "did not end" if evidence.end.timed_out else f"was ended by signal {evidence.end.signal}"
-        yield Suspect(argument=_function(plan, evidence.running), message=how)
+
+
+def _uncollected(plan: OldTests, evidence: Evidence) -> Iterator[Suspect]:
+    """Files that could not be imported, and files with tests of which none was collected."""
+    broken = _broken(plan, evidence)
+    yield from (Suspect(argument=path, message=_short(message)) for path, message in broken.items())
+    if evidence.session_status not in {0, 1, 5}:
         return
-    broken = {path for error in evidence.collection_errors for path in _paths_of(plan, error.id)}
-    if evidence.session_status in {0, 1, 5}:
-        tested = {name.split("::", 1)[0] for name in plan.lines}
-        for path in plan.arguments:
-            if path in tested and path not in seen | broken:
-                yield Suspect(argument=path, message="nothing of this file was collected")
+    seen = {_path_of(plan, test.split("::", 1)[0]) for test in evidence.collected}
+    tested = {name.split("::", 1)[0] for name in plan.lines if _is_test(name)}
+    for path in plan.arguments:
+        if path in tested and path not in seen | broken.keys():
+            yield Suspect(argument=path, message="nothing of this file was collected")
+
+
+def _ended(plan: OldTests, evidence: Evidence) -> Iterator[Suspect]:
+    """The test that the process did not come back from."""
+    if evidence.running is None or evidence.session_status is not None:
+        return
+    end = evidence.end
+    how = "it did not end" if end.timed_out else "the test process ended in the middle of it"
+    how = how if end.signal is None or end.timed_out else f"signal {end.signal} ended the test process"
+    yield Suspect(argument=_function(plan, evidence.running), message=how, ids=frozenset({evidence.running}))
+
+
+def _broken(plan: OldTests, evidence: Evidence) -> dict[str, str]:
+    """Files with a collection error, and its message."""
+    return {p: error.message for error in evidence.collection_errors for p in _paths_of(plan, error.id)}
+
+
+def _is_test(name: str) -> bool:
+    return name.rpartition("::")[2].lower().startswith("test")
 
 
 def broken_start(plan: OldTests, evidence: Evidence) -> Suspect | None:
@@ -94,35 +115,44 @@ def findings(
     """
     start = broken_start(plan, evidence)
     if start is not None:
-        works = baseline is not None and bool(baseline.collected) and baseline.session_status != 4
-        return ([_finding(plan, start)] if works else []), []
-    blamed = [s for s in left_after(suspects(plan, evidence), plan, again) if _passes(plan, s, baseline)]
+        return ([_finding(plan, start)] if runs_elsewhere(baseline) else []), []
+    left = left_after(suspects(plan, evidence), plan, again)
+    blamed = [suspect for suspect in left if _passes(plan, suspect, baseline)]
     return _told(plan, blamed), _doubts(evidence, blamed, baseline)
 
 
 def left_after(asked: Sequence[Suspect], plan: OldTests, again: Evidence | None) -> tuple[Suspect, ...]:
-    """The suspects without those that passed the second time: a flaky test blames nobody."""
-    return tuple(suspect for suspect in asked if again is None or not _passes(plan, suspect, again))
+    """The suspects, and the ids of each, without those that passed the second time: a flaky test blames nobody."""
+    if again is None:
+        return tuple(asked)
+    good = {o.id for o in again.outcomes if o.outcome in _GOOD}
+    left = []
+    for suspect in asked:
+        ids = suspect.ids - good
+        cleared = not ids if suspect.ids & good else _passes(plan, suspect, again)
+        if not cleared:
+            left.append(replace(suspect, ids=ids))
+    return tuple(left)
 
 
 def runs_elsewhere(baseline: Evidence | None) -> bool:
-    """Whether the target itself could be run at all."""
-    return baseline is not None and baseline.session_status in {0, 1}
+    """Whether the target itself came to its tests."""
+    return baseline is not None and bool(baseline.collected) and baseline.session_status in {0, 1, 5}
 
 
 def _passes(plan: OldTests, suspect: Suspect, evidence: Evidence | None) -> bool:
-    """Whether every outcome of the suspect is a pass, and there is one."""
-    if evidence is None:
+    """Whether a run passed what the suspect stands for: one of its ids, or, where the ids are others, every test of it.
+
+    A file passes where it was imported and any of its tests passed: some may be red on the target, too.
+    """
+    if evidence is None or suspect.path in _broken(plan, evidence):
         return False
     mine = [o for o in evidence.outcomes if _is_of(_function(plan, o.id), suspect.argument)]
-    ran = [o for o in mine if o.outcome not in {"skipped", "xfailed"}]
-    broken = {path for error in evidence.collection_errors for path in _paths_of(plan, error.id)}
-    if suspect.path in broken:
-        return False
-    if "::" not in suspect.argument:
-        # A file counts as running where any of its tests does: some may be red on the target, too.
-        return any(o.outcome in _GOOD for o in ran)
-    return bool(ran) and all(o.outcome in _GOOD for o in ran)
+    named = [o for o in mine if o.id in suspect.ids]
+    ran = named or [o for o in mine if o.outcome not in {"skipped", "xfailed"}]
+    some = bool(named) or "::" not in suspect.argument
+    good = [o.outcome in _GOOD for o in ran]
+    return any(good) if some else bool(good) and all(good)
 
 
 def _is_of(function: str, argument: str) -> bool:
@@ -159,13 +189,22 @@ def _told(plan: OldTests, blamed: Sequence[Suspect]) -> list[Finding]:
     found: list[Finding] = []
     for path, ours in sorted(by_path.items()):
         # A file that cannot be imported says it all.
-        whole = [s for s in ours if "::" not in s.argument]
-        standing = whole or [s for s in ours if s.argument not in plan.gone]
-        gone = [] if whole else [s for s in ours if s.argument in plan.gone]
+        ours = [s for s in ours if "::" not in s.argument] or ours  # noqa: PLW2901 - the ones that are told
+        gone = [s for s in ours if _is_gone(plan, s)]
+        standing = [s for s in ours if s not in gone]
         found += [_finding(plan, s) for s in standing[:SHOWN]]
         found += _rest(path, standing[SHOWN:])
         found += [_note(plan, s) for s in gone[:SHOWN]]
     return found
+
+
+def _is_gone(plan: OldTests, suspect: Suspect) -> bool:
+    """Whether `tests-removed` speaks of it: the function, or for a file every test in it."""
+    if "::" in suspect.argument:
+        return suspect.argument in plan.gone
+    tests = {name for name in plan.lines if name.startswith(suspect.path + "::") and _is_test(name)}
+    classes = {name.rpartition("::")[0] for name in plan.lines}
+    return bool(tests - classes) and tests - classes <= plan.gone
 
 
 def _finding(plan: OldTests, suspect: Suspect) -> Finding:
@@ -240,8 +279,3 @@ def _paths_of(plan: OldTests, node: str) -> list[str]:
 def _short(message: str) -> str:
     line = " ".join(message.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-
-
-def outcomes_of(plan: OldTests, path: str, outcomes: Iterable[TestOutcome]) -> list[TestOutcome]:
-    """The outcomes of one file's tests."""
-    return [o for o in outcomes if _function(plan, o.id).split("::", 1)[0] == path]
