@@ -113,6 +113,7 @@ DISGUISES = {
     + "\n@pytest.fixture\ndef calm():\n    pytest.skip('x')\n",
     "skip in setup_function": BEFORE + "\ndef setup_function(f):\n    pytest.skip('x')\n",
     "skip in setup_module": BEFORE + "\ndef setup_module():\n    raise unittest.SkipTest\n",
+    "a generator that nothing iterates": inside("yield"),
     "a coroutine that nothing awaits": BEFORE.replace("def test_total", "async def test_total"),
 }
 
@@ -142,6 +143,7 @@ CLASS = "import unittest, pytest\n\nclass TestTotal(unittest.TestCase):\n    def
             CLASS + "    @classmethod\n    def setUpClass(cls):\n        raise unittest.SkipTest('x')\n",
             id="setUpClass",
         ),
+        pytest.param(CLASS.replace("        self.a", "        yield\n        self.a"), id="a generator"),
         pytest.param(CLASS.replace("def test", "async def test"), id="a coroutine in a plain TestCase"),
         pytest.param(
             CLASS.replace("unittest.TestCase", "Base")

@@ -29,10 +29,11 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding
-from pytest_moa.rules.integrity.checks import VOID, WEAK, Check, Checks
+from pytest_moa.rules.integrity.checks import VOID, WEAK, WIDE, Check, Checks
 from pytest_moa.rules.integrity.following import Project
 from pytest_moa.rules.integrity.kit import Change
 from pytest_moa.rules.integrity.pairing import Pairing, pairing
@@ -50,7 +51,7 @@ def check(change: Change) -> Iterator[Finding]:
     elsewhere = _gained_elsewhere(found, before, after)
     for old, new in found.pairs:
         yield from _compare((old, new), before.of(old), after.of(new), elsewhere)
-        yield from _fewer_cases(old, new)
+        yield from _cases_changed(old, new)
     for test in found.new:
         if test.off is None:
             yield from _checks_nothing(test, after)
@@ -96,10 +97,11 @@ def _compare(
         else:
             unmatched.append(check_)
     yield from _changed(new, changed)
+    yield from _conditional(new, before, after)
     for check_ in after:
         if not check_.counts and check_.key not in known_void and check_.key not in {c.key for c in lost}:
             yield _void(new, check_)
-    if sum(_cases(new)) > sum(_cases(old)):
+    if sum(map(len, _cases(new))) > sum(map(len, _cases(old))):
         # What was written several times over now runs once a case.
         unmatched = [c for c in unmatched if not runs[c.key]]
     yield from _fewer(new, unmatched, gained, elsewhere)
@@ -136,8 +138,21 @@ def _changed(test: Test, changed: list[tuple[Check, Check]]) -> Iterator[Finding
 
 def _expects_else(old: Check, new: Check) -> bool:
     """Another constant is expected of the same thing; other names for the same are none of our business."""
-    alike = new.strength == old.strength and new.kind == old.kind and new.expected != old.expected
-    return alike and bool(new.values) and new.values != old.values
+    alike = new.strength == old.strength and new.kind == old.kind
+    if new.kind == "raises":
+        # A longer text of the same message is stricter, and so is any other exception than `Exception`.
+        lost, gained = old.values - new.values - WIDE, new.values - old.values
+        return alike and bool(lost) and not all(any(a[1:-1] in b for b in gained) for a in lost)
+    return alike and new.expected != old.expected and bool(new.values) and new.values != old.values
+
+
+def _conditional(test: Test, before: Iterable[Check], after: Iterable[Check]) -> Iterator[Finding]:
+    """A check that always ran, and now runs only where some condition says so."""
+    always = _keys(c for c in before if not c.conditional) - _keys(c for c in after if not c.conditional)
+    for check_ in after:
+        if check_.counts and check_.conditional and always[check_.key] > 0:
+            always[check_.key] -= 1
+            yield _finding(test, check_.line, f"`{check_.text}` now runs only on a condition")
 
 
 def _void(test: Test, check_: Check) -> Finding:
@@ -159,21 +174,45 @@ def _constants(nodes: Iterable[ast.AST]) -> frozenset[str]:
     return frozenset(repr(n.value) for node in nodes for n in ast.walk(node) if isinstance(n, ast.Constant))
 
 
-def _fewer_cases(old: Test, new: Test) -> Iterator[Finding]:
+def _cases_changed(old: Test, new: Test) -> Iterator[Finding]:
     before, after = _cases(old), _cases(new)
-    if before and after and len(after) == len(before) and sum(after) < sum(before):
-        gone = sum(before) - sum(after)
+    if not before or len(after) != len(before):
+        return
+    gone = sum(map(len, before)) - sum(map(len, after))
+    if gone > 0:
         yield _finding(new, new.line, f"`{new.qualname}` has {gone} parametrised cases fewer than before")
+    for mine, theirs in zip(before, after, strict=True):
+        lost, gained = _minus(mine, theirs), _minus(theirs, mine)
+        twins = ((a, b) for a in lost for b in gained if _differ_in_one_constant(a, b))
+        for case, twin in islice(twins, 1):
+            shown = f"`{ast.unparse(case)[:80]}` became `{ast.unparse(twin)[:80]}`"
+            yield _finding(
+                new, twin.lineno, f"a case of `{new.qualname}` now expects something else: {shown}"
+            )
 
 
-def _cases(test: Test) -> list[int]:
-    """How many literal cases each parametrisation of the test has."""
-    counts = []
+def _minus(these: list[ast.expr], those: list[ast.expr]) -> list[ast.expr]:
+    known = {ast.dump(e) for e in those}
+    return [e for e in these if ast.dump(e) not in known]
+
+
+def _differ_in_one_constant(a: ast.expr, b: ast.expr) -> bool:
+    if not (
+        isinstance(a, ast.Tuple | ast.List) and isinstance(b, type(a)) and len(a.elts) == len(b.elts) > 1
+    ):
+        return False
+    other = [(x, y) for x, y in zip(a.elts, b.elts, strict=True) if ast.dump(x) != ast.dump(y)]
+    return len(other) == 1 and isinstance(other[0][1], ast.Constant)
+
+
+def _cases(test: Test) -> list[list[ast.expr]]:
+    """The literal cases of each parametrisation of the test."""
+    cases = []
     for decorator in getattr(test.place.node, "decorator_list", []):
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("parametrize"):
             values = [*decorator.args[1:2], *(k.value for k in decorator.keywords if k.arg == "argvalues")]
-            counts += [len(v.elts) for v in values if isinstance(v, ast.List | ast.Tuple)]
-    return counts
+            cases += [v.elts for v in values if isinstance(v, ast.List | ast.Tuple)]
+    return cases
 
 
 def _checks_nothing(test: Test, after: Checks) -> Iterator[Finding]:

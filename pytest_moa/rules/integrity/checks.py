@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pytest_moa.rules.integrity.following import Module, Place, Project
 from pytest_moa.rules.integrity.kit import is_test_path
 from pytest_moa.rules.integrity.live import Live, expressions, live
-from pytest_moa.rules.integrity.names import FUNCTIONS, Names, walk
+from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, Names, walk
 from pytest_moa.rules.integrity.tests_model import Test, function_nodes
 from pytest_moa.rules.integrity.truth import truth
+from pytest_moa.rules.integrity.wrappers import hushes
 
 VOID, WEAK, LOOSE, EXACT = 0, 1, 2, 3
 """Always true; true of nearly anything; true of some; true of one value."""
@@ -30,6 +31,10 @@ ELSEWHERE = frozenset(
     {"Thread", "Process", "Timer", "submit", "start_new_thread", "apply_async", "run_in_executor", "call_soon",
      "call_later", "create_task", "ensure_future", "map_async", "register"}
 )  # fmt: skip
+SEEN_THROUGH = frozenset(
+    {"len", "isinstance", "bool", "callable", "hasattr", "str", "repr", "int", "float", "list", "tuple", "set",
+     "sorted", "all", "any", "type", "id", "abs", "round"}
+)  # fmt: skip
 STRENGTHS = {
     "assertIsNotNone": WEAK, "assertNotEqual": WEAK, "assertIsNot": WEAK, "assertIsInstance": WEAK,
     "assertTrue": WEAK, "assertFalse": LOOSE, "assertIn": LOOSE, "assertNotIn": LOOSE, "assertGreater": LOOSE,
@@ -42,8 +47,8 @@ STRENGTHS = {
 class Check:
     """One check: `key` tells the same from another, `subject` what is looked at, `expected` with what it is compared.
 
-    `heard` is False where its failure would be caught or come too late for the test to notice; `values` are the
-    constants in it.
+    `heard` is False where its failure would be caught or come too late for the test to notice, `conditional` is True
+    where it only runs on a condition; `values` are the constants in it.
     """
 
     kind: str
@@ -54,6 +59,7 @@ class Check:
     line: int
     strength: int
     heard: bool = True
+    conditional: bool = False
     values: frozenset[str] = frozenset()
 
     @property
@@ -97,7 +103,12 @@ class Checks:
     ) -> Iterator[Check]:
         scope = place.node
         uses = _Uses(scope, module.names)
-        for statement in live(body, module.names, scope):
+
+        def hushed(manager: ast.expr) -> bool:
+            called = self.project.called(manager, module.path, scope, owner)
+            return any(hushes(p.node, there) for p in called if (there := self.project.module(p.path)))
+
+        for statement in live(body, module.names, scope, hushed):
             node = statement.node
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
                 inner = Place(module.path, node)
@@ -107,7 +118,8 @@ class Checks:
                 )
             else:
                 for check in self._statement(statement, module, place, owner, depth):
-                    yield replace(check, heard=check.heard and not statement.swallowed)
+                    heard = check.heard and not statement.swallowed
+                    yield replace(check, heard=heard, conditional=check.conditional or statement.conditional)
 
     def _nested(
         self, place: Place, uses: _Uses, module: Module, owner: ast.ClassDef | None, depth: int
@@ -130,7 +142,7 @@ class Checks:
         node, names = statement.node, module.names
         if isinstance(node, ast.Assert):
             for part in _parts(node.test):
-                yield _assertion("assert", part, node.lineno, strength(part, names, place.node))
+                yield _assertion("assert", part, node.lineno, names, place.node)
             return
         if isinstance(node, ast.Raise) and statement.conditional:
             yield _plain("raise", node, node.lineno, LOOSE)
@@ -258,9 +270,11 @@ def strength(expr: ast.expr, names: Names, scope: ast.AST | None = None, depth: 
         case ast.Await(value=value) | ast.NamedExpr(value=value):
             return strength(value, names, scope, depth - 1)
         case ast.Call(
-            func=ast.Name(id="all" | "any"), args=[ast.GeneratorExp(elt=elt) | ast.ListComp(elt=elt)]
+            func=ast.Name(id="all" | "any"),
+            args=[ast.GeneratorExp(elt=elt, generators=loops) | ast.ListComp(elt=elt, generators=loops)],
         ):
-            return strength(elt, names, scope, depth - 1)
+            over_nothing = names.constant(loops[0].iter, scope) in ((), "")
+            return VOID if over_nothing else strength(elt, names, scope, depth - 1)
         case ast.Call(func=ast.Name(id="isinstance"), args=[_, ast.Name(id="object")]):
             return VOID
         case ast.Call(func=ast.Name(id="isinstance" | "hasattr" | "callable" | "bool")):
@@ -278,24 +292,11 @@ def _compared(expr: ast.Compare, names: Names, scope: ast.AST | None) -> int:
     return max(found, default=LOOSE)
 
 
-def _pair(  # noqa: PLR0911 - one return a reason
-    left: ast.expr, op: ast.cmpop, right: ast.expr, names: Names, scope: ast.AST | None
-) -> int:
-    if isinstance(op, ast.Eq | ast.Is | ast.LtE | ast.GtE | ast.In):
-        # A side that calls something may answer differently the second time, which such tests are about.
-        inner = (
-            right.elts
-            if isinstance(op, ast.In) and isinstance(right, ast.List | ast.Tuple | ast.Set)
-            else [right]
-        )
-        if any(ast.dump(left) == ast.dump(r) for r in inner):
-            return VOID
-        if any(n.endswith("mock.ANY") for side in (left, right) for n in names.dotted(side, scope)):
-            return VOID
+def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, names: Names, scope: ast.AST | None) -> int:
+    if _always_holds(left, op, right, names, scope):
+        return VOID
     if isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "len":
         least = names.constant(right, scope)
-        if least == 0 and isinstance(op, ast.GtE):
-            return VOID
         if least in (0, 1) and isinstance(op, ast.Gt | ast.GtE | ast.NotEq):
             return WEAK
     match op:
@@ -304,6 +305,27 @@ def _pair(  # noqa: PLR0911 - one return a reason
         case ast.NotEq() | ast.IsNot():
             return WEAK
     return LOOSE
+
+
+def _always_holds(
+    left: ast.expr, op: ast.cmpop, right: ast.expr, names: Names, scope: ast.AST | None
+) -> bool:
+    """`x == x`, `x == ANY`, `len(x) >= 0`, `(x == 3) in (True, False)`."""
+    among = (
+        right.elts
+        if isinstance(op, ast.In) and isinstance(right, ast.List | ast.Tuple | ast.Set)
+        else [right]
+    )
+    if isinstance(op, ast.Eq | ast.Is | ast.LtE | ast.GtE | ast.In):
+        if any(ast.dump(left) == ast.dump(r) for r in among):
+            return True
+        if any(n.endswith("mock.ANY") for side in (left, right) for n in names.dotted(side, scope)):
+            return True
+    wanted = names.constant(right, scope)
+    if isinstance(op, ast.In) and isinstance(left, ast.Compare | ast.UnaryOp):
+        return isinstance(wanted, tuple) and True in wanted and False in wanted
+    counted = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "len"
+    return counted and isinstance(op, ast.GtE) and wanted == 0
 
 
 def _is_wide_approx(expr: ast.expr, names: Names, scope: ast.AST | None) -> bool:
@@ -330,64 +352,126 @@ def _covers_all(values: list[ast.expr]) -> bool:
 
 
 def _parts(test: ast.expr) -> list[ast.expr]:
-    """`assert a and b` is two checks."""
-    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-        return [part for value in test.values for part in _parts(value)]
+    """`assert a and b` is two checks, and so is `assert (a, b) == (1, 2)`."""
+    match test:
+        case ast.BoolOp(op=ast.And(), values=values):
+            return [part for value in values for part in _parts(value)]
+        case ast.Compare(
+            left=ast.Tuple(elts=found), ops=[ast.Eq() as equal], comparators=[ast.Tuple(elts=wanted)]
+        ) if len(found) == len(wanted):
+            sides = zip(found, wanted, strict=True)
+            return [ast.copy_location(ast.Compare(a, [equal], [b]), test) for a, b in sides]
     return [test]
 
 
-def _assertion(kind: str, test: ast.expr, line: int, found: int) -> Check:
+def _assertion(kind: str, test: ast.expr, line: int, names: Names, scope: ast.AST | None) -> Check:
     negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
     inner = test.operand if isinstance(test, ast.UnaryOp) else test
     expected = ""
     subject = inner
+    values = {repr(n.value) for n in ast.walk(test) if isinstance(n, ast.Constant)}
     if isinstance(inner, ast.Compare):
         # `assert 3 == f()` looks at f() just as `assert f() == 3` does.
         sides = [inner.left, inner.comparators[-1]]
         if isinstance(sides[0], ast.Constant):
             sides.reverse()
-        subject, expected = sides[0], ast.dump(sides[1])
-    elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.args:
-        subject = inner.args[0]
+        subject, expected = sides[0], _expected(sides[1], names, scope)
+        if isinstance(sides[1], ast.Name):
+            values |= {expected} - {ast.dump(sides[1])}
     return Check(
         kind=kind,
         key=ast.dump(test),
-        subject=ast.dump(subject),
+        subject=ast.dump(_looked_at(subject)),
         expected=("not " if negated else "") + expected,
         text=_shown(test),
         line=line,
-        strength=found,
-        values=frozenset(repr(n.value) for n in ast.walk(test) if isinstance(n, ast.Constant)),
+        strength=strength(test, names, scope),
+        values=frozenset(values),
     )
+
+
+def _expected(expr: ast.expr, names: Names, scope: ast.AST | None) -> str:
+    value = names.constant(expr, scope)
+    return ast.dump(expr) if value is UNKNOWN else repr(value)
+
+
+def _looked_at(expr: ast.expr) -> ast.expr:
+    """`len(x)`, `isinstance(x, int)` and `str(x)` look at x."""
+    while (
+        isinstance(expr, ast.Call)
+        and isinstance(expr.func, ast.Name)
+        and expr.func.id in SEEN_THROUGH
+        and expr.args
+    ):
+        expr = expr.args[0]
+    return expr
 
 
 def _unittest(call: ast.Call, name: str, names: Names, scope: ast.AST | None) -> Check:
-    found = STRENGTHS.get(name, EXACT)
     args = call.args
     if name in ("assertTrue", "assert_") and args:
-        return _assertion(name, args[0], call.lineno, strength(args[0], names, scope))
-    if len(args) >= 2 and name != "assertIsInstance" and ast.dump(args[0]) == ast.dump(args[1]):
-        found = VOID
+        return _assertion(name, args[0], call.lineno, names, scope)
+    if len(args) >= 2 and isinstance(args[0], ast.Constant):
+        args = [args[1], args[0], *args[2:]]
+    on_mock = "_" in name or not name.startswith("assert")
+    expected = args if on_mock else args[1:]
     return Check(
         kind=name,
         key=ast.dump(call),
-        subject=ast.dump(args[0])
-        if args and name.startswith("assert") and "_" not in name
-        else ast.dump(call.func).replace(name, ""),
-        expected=",".join(ast.dump(a) for a in args[1:]),
+        subject=ast.dump(call.func).replace(name, "")
+        if on_mock or not args
+        else ast.dump(_looked_at(args[0])),
+        expected=",".join(_expected(a, names, scope) for a in expected),
         text=_shown(call),
         line=call.lineno,
-        strength=found,
+        strength=_strength_of_call(call, name, names, scope),
+        values=frozenset(repr(n.value) for a in expected for n in ast.walk(a) if isinstance(n, ast.Constant)),
     )
+
+
+def _strength_of_call(call: ast.Call, name: str, names: Names, scope: ast.AST | None) -> int:
+    given = [*call.args, *(k.value for k in call.keywords)]
+    if (
+        len(call.args) >= 2
+        and name != "assertIsInstance"
+        and ast.dump(call.args[0]) == ast.dump(call.args[1])
+    ):
+        return VOID
+    if any(n.endswith("mock.ANY") for g in given for n in names.dotted(g, scope)):
+        return LOOSE if name.startswith("assert_") else VOID
+    if name == "assertAlmostEqual":
+        room = {k.arg: names.constant(k.value, scope) for k in call.keywords}
+        delta, places = room.get("delta"), room.get("places")
+        wide = (isinstance(delta, int | float) and delta >= 1) or (isinstance(places, int) and places <= 0)
+        return WEAK if wide else EXACT
+    return STRENGTHS.get(name, EXACT)
 
 
 def _raises(call: ast.Call, names: Names, scope: ast.AST | None) -> Check:
-    kinds = {n.rpartition(".")[2] for a in call.args[:1] for n in names.dotted(a, scope)}
-    matched = any(k.arg in ("match", "check") for k in call.keywords) or "Regex" in ast.dump(call.func)
+    kinds = {n.rpartition(".")[2] for a in _kinds(call) for n in names.dotted(a, scope)}
+    texts = [k.value for k in call.keywords if k.arg in ("match", "check", "expected_regex")]
+    texts += call.args[1:2] if "Regex" in ast.dump(call.func) else []
+    matched = any(not _matches_anything(names.constant(t, scope)) for t in texts)
     found = WEAK if kinds & WIDE and not matched else EXACT if matched else LOOSE
     return replace(
-        _plain("raises", call, call.lineno, found), subject="raises", expected=",".join(sorted(kinds))
+        _plain("raises", call, call.lineno, found),
+        subject="raises",
+        expected=",".join(sorted(kinds)),
+        values=frozenset(kinds | {_expected(t, names, scope) for t in texts}),
     )
+
+
+def _kinds(call: ast.Call) -> list[ast.expr]:
+    """The expected exceptions, each of a tuple."""
+    return [e for a in call.args[:1] for e in (a.elts if isinstance(a, ast.Tuple) else [a])]
+
+
+def _matches_anything(pattern: object) -> bool:
+    """A regular expression without any letter, digit or sign of its own."""
+    if not isinstance(pattern, str):
+        return False
+    rest = re.sub(r"\\[sSwWdDbBAZ]|\(\?[a-zA-Z]+\)", "", pattern[:200])
+    return not re.search(r"[^\^$.*+?|()\[\]]", rest)
 
 
 def _plain(kind: str, node: ast.Call | ast.Raise, line: int, found: int) -> Check:

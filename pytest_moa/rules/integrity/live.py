@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pytest_moa.rules.integrity.names import FUNCTIONS, SCOPES, Names
@@ -33,12 +33,21 @@ class Live:
 class _State:
     names: Names
     scope: ast.AST | None
+    hushes: Callable[[ast.expr], bool] | None
     found: list[Live] = field(default_factory=list)
 
 
-def live(body: Iterable[ast.stmt], names: Names, scope: ast.AST | None = None) -> list[Live]:
-    """The statements of a body that can run, in order, compound ones before what they hold."""
-    state = _State(names=names, scope=scope)
+def live(
+    body: Iterable[ast.stmt],
+    names: Names,
+    scope: ast.AST | None = None,
+    hushes: Callable[[ast.expr], bool] | None = None,
+) -> list[Live]:
+    """The statements of a body that can run, in order, compound ones before what they hold.
+
+    `hushes` knows context managers of the project that swallow a failed assertion.
+    """
+    state = _State(names=names, scope=scope, hushes=hushes)
     _body(body, state, Live(node=ast.Pass()))
     return state.found
 
@@ -84,7 +93,7 @@ def _ends(node: ast.stmt, state: _State, around: Live) -> bool:  # noqa: C901, P
                 _body(body, state, around)
             return _body(orelse, state, around) and not _has_break(body)
         case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
-            hushed = any(_suppresses(item.context_expr, state) for item in items)
+            hushed = any(_suppresses(m, state) for m in (*(i.context_expr for i in items), *_entered(body)))
             ended = _body(body, state, replace(around, swallowed=around.swallowed or hushed))
             return ended and not _catches(items, state)
         case ast.Try() | ast.TryStar():
@@ -155,11 +164,21 @@ def _suppresses(expr: ast.expr, state: _State) -> bool:
         return False
     called = {n.rpartition(".")[2] for n in state.names.dotted(expr.func, state.scope)}
     caught = {n.rpartition(".")[2] for a in expr.args for n in state.names.dotted(a, state.scope)}
+    if state.hushes is not None and state.hushes(expr.func):
+        return True
     if "suppress" in called:
         return not LOUD.isdisjoint(caught)
     return bool(called & {"raises", "assertRaises"}) and not {"AssertionError", "BaseException"}.isdisjoint(
         caught
     )
+
+
+def _entered(body: list[ast.stmt]) -> Iterator[ast.expr]:
+    """Context managers that the body itself enters, on an exit stack."""
+    for node in (n for statement in body for n in ast.walk(statement)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="enter_context" | "enter_async_context"), args=[manager]):
+                yield manager
 
 
 def _catches(items: list[ast.withitem], state: _State) -> bool:
@@ -180,7 +199,7 @@ def _is_empty(items: ast.expr, state: _State) -> bool:
 
 
 def _has_break(body: list[ast.stmt]) -> bool:
-    return any(isinstance(n, ast.Break | ast.Return) for s in body for n in ast.walk(s))
+    return any(isinstance(n, ast.Break) for s in body for n in ast.walk(s))
 
 
 def _leaves(body: list[ast.stmt]) -> bool:

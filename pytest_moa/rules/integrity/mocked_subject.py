@@ -25,103 +25,142 @@ tests that this branch did not touch; a patch alone is common in honest tests.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding
-from pytest_moa.rules.integrity.following import Module, Project, is_fixture
-from pytest_moa.rules.integrity.kit import Change, is_test_path
-from pytest_moa.rules.integrity.names import FUNCTIONS
-from pytest_moa.rules.integrity.pairing import pairing
+from pytest_moa.rules.integrity.following import Module, Project
+from pytest_moa.rules.integrity.kit import Change, Side, is_test_path
+from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, Names, walk
 
 NAME = "mocked-subject"
 DEFAULT: Severity = "warn"
 
 REMEDY = "Let the test run the real code, and replace only what that code depends on (network, clock, files)."
+PATCHES = ("patch", "patch.object", "patch.multiple", "patch.dict", "setattr", "setitem", "builtins.setattr")
+REPLACED = (".__code__", ".__wrapped__", ".__func__", ".return_value", ".side_effect", ".__call__")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a test module that may replace something: a function, a class's decorator, a statement at import."""
+
+    name: str
+    nodes: tuple[ast.AST, ...]
+    scope: ast.AST | None
+
+    @property
+    def body(self) -> str:
+        return "\n".join(map(ast.dump, self.nodes))
 
 
 def check(change: Change) -> Iterator[Finding]:
     project = Project.of(change, "head")
-    for path, function in _touched(change):
+    had = {part.body for path in _test_files(change) for part in _parts_of(change, path, "base")}
+    for path in _test_files(change):
         module = project.module(path)
-        if module is not None:
-            yield from _patches_in(function, module, project, change)
+        for part in _parts_of(change, path, "head"):
+            if module is not None and part.body not in had:
+                yield from _patches_in(part, module, project, change)
 
 
-def _touched(change: Change) -> Iterator[tuple[str, ast.AST]]:
-    """Test functions and fixtures that are new or not what they were."""
-    found = pairing(change)
-    for old, new in found.pairs:
-        if ast.dump(old.place.node) != ast.dump(new.place.node):
-            yield new.place.path, new.place.node
-    for test in found.new:
-        yield test.place.path, test.place.node
-    for file in change.python():
-        if is_test_path(file.path):
-            yield from ((file.path, node) for node in _new_fixtures(change, file.path))
+def _test_files(change: Change) -> list[str]:
+    return [f.path for f in change.python() if is_test_path(f.path)]
 
 
-def _new_fixtures(change: Change, path: str) -> Iterator[ast.AST]:
-    before, after = (Project.of(change, side).module(path) for side in ("base", "head"))
-    had = set() if before is None else {ast.dump(n) for n in _fixtures(before)}
-    return (n for n in ([] if after is None else _fixtures(after)) if ast.dump(n) not in had)
+def _parts_of(change: Change, path: str, side: Side) -> list[_Part]:
+    module = Project.of(change, side).module(path)
+    return [] if module is None else list(_parts(module.tree.body))
 
 
-def _fixtures(module: Module) -> list[ast.AST]:
-    nodes = (n for n in module.definitions.values() if isinstance(n, FUNCTIONS))
-    return [n for n in nodes if any(is_fixture(d, module.names) for d in n.decorator_list)]
+def _parts(body: Iterable[ast.stmt], owner: str = "") -> Iterator[_Part]:
+    """Each function and method, the decorators of classes, and the statements between them. A name is no part."""
+    for node in body:
+        if isinstance(node, FUNCTIONS):
+            arguments = node.args.defaults
+            yield _Part(f"{owner}{node.name}", (*node.decorator_list, *arguments, *node.body), node)
+        elif isinstance(node, ast.ClassDef):
+            yield _Part(node.name, tuple(node.decorator_list), None)
+            yield from _parts(node.body, f"{owner}{node.name}.")
+        elif not isinstance(node, ast.Import | ast.ImportFrom):
+            yield _Part(owner.rstrip(".") or "the module", (node,), None)
 
 
-def _patches_in(function: ast.AST, module: Module, project: Project, change: Change) -> Iterator[Finding]:
-    for node in ast.walk(function):
-        for target in _targets(node, module, function):
+def _patches_in(part: _Part, module: Module, project: Project, change: Change) -> Iterator[Finding]:
+    for node in walk(part.nodes, into_scopes=True):
+        for target in _targets(node, module.names, part.scope):
             subject = _subject(target, module.path, project, change)
             if subject is not None:
-                name = getattr(function, "name", "a test")
                 yield Finding(
                     rule=NAME,
                     severity="warn",
                     path=module.path,
                     line=getattr(node, "lineno", None),
-                    message=f"`{name}` replaces `{target}`, which {subject} defines and this test is there to try",
+                    message=f"`{part.name}` replaces `{target}`, which {subject} defines and this test is there to try",
                     remedy=REMEDY,
                 )
 
 
-def _targets(node: ast.AST, module: Module, scope: ast.AST) -> list[str]:
+def _targets(node: ast.AST, names: Names, scope: ast.AST | None) -> list[str]:
     """Dotted names of what a statement or call replaces."""
     if isinstance(node, ast.Assign):
-        attributes = [t for t in node.targets if isinstance(t, ast.Attribute)]
-        return [n for t in attributes for n in sorted(module.names.dotted(t, scope)) if not n.startswith("<")]
-    if not isinstance(node, ast.Call) or not node.args:
+        replaced = [t for t in node.targets if isinstance(t, ast.Attribute | ast.Subscript)]
+        found = [n for t in replaced for n in sorted(names.dotted(t, scope)) if not n.startswith("<")]
+    elif isinstance(node, ast.Call) and _is_patch(node, names, scope):
+        found = _patched(node, names, scope)
+    else:
         return []
-    called = {n.rpartition(".")[2] for n in module.names.dotted(node.func, scope)}
-    shown = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
-    if not (called & {"setattr"} or shown.endswith(("patch", "patch.object", "patch.multiple", ".setattr"))):
-        return []
-    first = module.names.constant(node.args[0], scope)
+    return [_without_suffix(name) for name in found]
+
+
+def _is_patch(call: ast.Call, names: Names, scope: ast.AST | None) -> bool:
+    if not call.args or any(k.arg == "wraps" for k in call.keywords):
+        return False  # what wraps the real thing runs it
+    called = set(names.dotted(call.func, scope))
+    if isinstance(call.func, ast.Name | ast.Attribute):
+        called.add(ast.unparse(call.func))
+    return any(name == p or name.endswith(f".{p}") for name in called for p in PATCHES)
+
+
+def _patched(call: ast.Call, names: Names, scope: ast.AST | None) -> list[str]:
+    first = names.constant(call.args[0], scope)
+    second = names.constant(call.args[1], scope) if len(call.args) > 1 else UNKNOWN
+    keywords = [k.arg for k in call.keywords if k.arg]
     if isinstance(first, str):
-        return [first]
-    second = module.names.constant(node.args[1], scope) if len(node.args) > 1 else None
-    if not isinstance(second, str):
-        return []
-    return [f"{owner}.{second}" for owner in sorted(module.names.dotted(node.args[0], scope))]
+        return [first, *(f"{first}.{k}" for k in keywords)]
+    owners = [n.removesuffix(".__dict__") for n in sorted(names.dotted(call.args[0], scope))]
+    members = [second] if isinstance(second, str) else keywords
+    return [f"{owner}.{member}" for owner in owners for member in members]
+
+
+def _without_suffix(name: str) -> str:
+    for suffix in REPLACED:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _subject(target: str, near: str, project: Project, change: Change) -> str | None:
     """The file under test that defines the target; None where the target is somebody else's."""
     place = project.definition(target, near)
-    if place is None or is_test_path(place.path):
+    if place is None:
+        whole = project.module_file(target, near)
+        return (
+            whole if whole is not None and _is_named_after(near, whole) and not is_test_path(whole) else None
+        )
+    if is_test_path(place.path):
         return None
     # `rates.requests.get` is found in its own module: what `rates` merely imports is fair to replace.
     owner = ".".join(PurePosixPath(place.path).with_suffix("").parts)
     if not any(f"{owner}.".endswith(f"{part}.") for part in _prefixes(target)):
         return None
-    stem = PurePosixPath(place.path).stem
     changed = any(f.path == place.path and f.after is not None and f.after != f.before for f in change.files)
-    named = PurePosixPath(near).stem.removeprefix("test_").removesuffix("_test") == stem
-    return place.path if changed or named else None
+    return place.path if changed or _is_named_after(near, place.path) else None
+
+
+def _is_named_after(test: str, source: str) -> bool:
+    return PurePosixPath(test).stem.removeprefix("test_").removesuffix("_test") == PurePosixPath(source).stem
 
 
 def _prefixes(target: str) -> list[str]:

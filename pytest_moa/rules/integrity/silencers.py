@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pytest_moa.rules.integrity.following import Module, Place, Project, is_autouse
 from pytest_moa.rules.integrity.kit import parsed
 from pytest_moa.rules.integrity.live import Live, expressions, live
-from pytest_moa.rules.integrity.names import FUNCTIONS, Names
+from pytest_moa.rules.integrity.names import FUNCTIONS, Names, walk
 from pytest_moa.rules.integrity.tests_model import Test
 from pytest_moa.rules.integrity.truth import Truth, truth
 from pytest_moa.rules.integrity.wrappers import hushes, treatment
@@ -90,6 +90,7 @@ class Silence:
         found += self._setups(test)
         found += self.at_import(test.path)
         found += self._never_awaited(test)
+        found += _never_iterated(test)
         return found
 
     def _marks_around(self, test: Test) -> Iterator[Silencer]:
@@ -378,6 +379,21 @@ class Silence:
             )
 
 
+def _never_iterated(test: Test) -> Iterator[Silencer]:
+    """A generator: unittest drops what the call returns, and pytest runs none of it."""
+    node = test.place.node
+    if isinstance(node, ast.FunctionDef):
+        for inner in walk(node.body, into_scopes=False):
+            if isinstance(inner, ast.Yield | ast.YieldFrom) and not node.decorator_list:
+                yield Silencer(
+                    kind="yield",
+                    path=test.place.path,
+                    line=inner.lineno,
+                    text="a generator that nothing iterates",
+                )
+                return
+
+
 def _parts(expr: ast.expr) -> list[ast.expr] | None:
     """The marks of a list or sum of marks; None where the expression is one mark."""
     match expr:
@@ -435,6 +451,6 @@ def _shown(node: ast.AST) -> str:
 def added(before: Iterable[Silencer], after: Iterable[Silencer]) -> list[Silencer]:
     """The silencers that were not there before, each once; a new reason or line is no news."""
     known = {s.key for s in before}
-    kinds = {s.kind for s in before if s.kind in ("skip", "xfail", "__test__", "async")}
+    kinds = {s.kind for s in before if s.kind in ("skip", "xfail", "__test__", "async", "yield")}
     fresh = {s.key: s for s in after if s.key not in known and s.kind not in kinds}
     return list(fresh.values())

@@ -57,6 +57,7 @@ WORDS = {
     "dropped": "replaced by a decorator that never calls it",
     "hushed": "wrapped in a decorator that swallows its failures",
     "async": "async, and nothing awaits it",
+    "yield": "turned into a generator, and nothing iterates it",
 }
 REMEDY = (
     "Let the test run, and make the code pass it. Where it must not run for now, ask for `integrity.allow` on the "

@@ -77,6 +77,8 @@ def known(expr: ast.expr, names: Names, scope: ast.AST | None = None) -> object:
 
 
 def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr, names: Names, scope: ast.AST | None) -> Truth:
+    if isinstance(left, ast.Name) and isinstance(right, ast.Name) and left.id == right.id:
+        return _holds(0, op, 0) if isinstance(op, ast.Eq | ast.NotEq | ast.Is | ast.IsNot) else None
     version = _version(left, op, right, names, scope)
     if version is not UNKNOWN:
         return version  # type: ignore[return-value]  # a Truth by construction of _version
