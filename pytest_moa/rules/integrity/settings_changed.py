@@ -108,14 +108,32 @@ def _compared(
     hides = f"; `{after.path}` now decides instead of `{before.path}`" if moved else ""
     own = _is_new_project(change, folder)
     for key, grade, told in grades(before.settings, after.settings):
+        first = key in _SOURCES and not files.words(before.settings.get(key))
+        mild = own or (first and _is_whole(change, folder, files.words(after.settings.get(key))))
         yield Finding(
             rule=NAME,
-            severity="warn" if own and grade == "block" else grade,
+            severity="warn" if mild and grade == "block" else grade,
             path=_blamed(change, path, before.path),
             line=files.key_line(text, key, after.settings.get(key)),
             message=f"{tool}: {told}{hides}",
             remedy=_REMEDY,
         )
+
+
+_SOURCES = frozenset(["run:source", "run:source_pkgs", "run:source_dirs"])
+
+
+def _is_whole(change: Change, folder: str, sources: tuple[str, ...]) -> bool:
+    """Whether a first list of sources names what the target's project is: its folder, or a package at its root."""
+    inside = f"{folder}/" if folder else ""
+    return any(
+        source.strip("./") in {"", "src", "lib"}
+        or change.text(f"{inside}{root}{source.strip('./').replace('.', '/')}/__init__.py", "base")
+        is not None
+        for source in sources
+        for root in ("", "src/", "lib/")
+        if not sightings.TEST_FOLDERS.intersection(re.split(r"[./]", source))
+    )
 
 
 def _blamed(change: Change, path: str, fallback: str | None) -> str:
@@ -384,7 +402,8 @@ def _in_code(page: sightings.Page) -> Iterator[sightings.Sighting]:
         node = spot.node
         told: str | None = None
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
-            told = next((t for t in map(_config_write, sightings.targets(node)) if t), None)
+            found = (_config_write(t, spot) for t in sightings.targets(node))
+            told = next((t for t in found if t is not None), None)
         elif isinstance(node, ast.Call):
             told = _config_call(node, spot)
         if told is not None:
@@ -397,11 +416,16 @@ def _in_code(page: sightings.Page) -> Iterator[sightings.Sighting]:
             )
 
 
-def _config_write(target: ast.expr) -> str | None:
+def _config_write(target: ast.expr, spot: sightings.Spot) -> str | None:
     words = sightings.chain(target)
-    for i, word in enumerate(words):
-        if word in _CONFIG_PARTS and i > 0 and (words[i - 1].endswith("config") or words[i - 1] == "<call>"):
-            return f"`{'.'.join(words)}` is set"
+    for name in (words, *(n.split(".") for n in sorted(spot.dotted(target)))):
+        for i, word in enumerate(name):
+            if (
+                word in _CONFIG_PARTS
+                and i > 0
+                and (name[i - 1].endswith("config") or name[i - 1] == "<call>")
+            ):
+                return f"`{'.'.join(words)}` is set"
     return None
 
 

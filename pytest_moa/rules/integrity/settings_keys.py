@@ -48,7 +48,32 @@ def _testpaths(_key: str, before: object, after: object) -> Grade:
     old, new = _folders(before), _folders(after)
     if not new:
         return None
-    return "block" if not old or any(not _covered(path, new) for path in old) else None
+    if not old:
+        # Where nothing was said, pytest looks everywhere; the usual folder is all there is in most projects.
+        return "warn" if new & {".", "test", "tests"} else "block"
+    return "block" if any(not _covered(path, new) for path in old) else None
+
+
+def _pythonpath(_key: str, before: object, after: object) -> Grade:
+    """Import roots: the usual ones may come, any other one brings modules that win over installed ones."""
+    old, new = _folders(before), _folders(after)
+    if new - old - {"", ".", "src", "lib"}:
+        return "block"
+    return "warn" if new != old else None
+
+
+def _omit(key: str, before: object, after: object) -> Grade:
+    """Files that are not measured; that tests and other people's code are not is what everybody has."""
+    gained = set(_words(key, after)) - set(_words(key, before))
+    if not gained:
+        return None
+    return "warn" if all(_NO_SOURCE.fullmatch(word) for word in gained) else "block"
+
+
+_NO_SOURCE = re.compile(
+    r"(\./|\*+/)*((tests?|testing|docs|examples|benchmarks|site-packages|dist-packages|\.?venv|\.tox|\.nox)(/.*)?"
+    r"|test_\*\.py|conftest\.py|setup\.py|noxfile\.py)|/usr/.*"
+)
 
 
 def _folders(value: object) -> set[str]:
@@ -110,7 +135,7 @@ _PYTEST_KEYS: Mapping[str, Callable[[str, object, object], Grade]] = {
     "collect_ignore": _words_gained,
     "testpaths": _testpaths,
     "usefixtures": _changed("block"),
-    "pythonpath": _changed("block"),
+    "pythonpath": _pythonpath,
     "xfail_strict": _loosened,
     "strict_xfail": _loosened,
     "strict": _loosened,
@@ -233,6 +258,8 @@ def _added_option(name: str, value: str, old: Counter[tuple[str, str]]) -> Grade
         return "block" if was and files.number(value) < max(was) else None
     if name == "-W":
         return None if value.startswith("error") else "warn"
+    if name == "--import-mode" and value == "importlib":
+        return "warn"
     if name == "-p" and value in {"xdist", "pytest_cov", "pytester", "no:cacheprovider"}:
         return None
     if name == "" or name in _NARROWS:
@@ -315,7 +342,44 @@ _DEFAULT_EXCLUDED = frozenset(
 
 def _patterns_gained(_key: str, before: object, after: object) -> Grade:
     gained = set(files.lines_of(after)) - set(files.lines_of(before)) - _DEFAULT_EXCLUDED
-    return "block" if gained else None
+    if not gained:
+        return None
+    return "warn" if all(_is_usual(pattern) for pattern in gained) else "block"
+
+
+# Patterns of coverage's own manual that take out what has nothing to run, without the signs that make them expressions.
+_USUAL = frozenset(
+    [
+        "raise NotImplementedError",
+        "raise NotImplemented",
+        "return NotImplemented",
+        "raise AssertionError",
+        "if TYPE_CHECKING",
+        "if typing<dot>TYPE_CHECKING",
+        "if typing.TYPE_CHECKING",
+        "@abstractmethod",
+        "@abc<dot>abstractmethod",
+        "@abc.abstractmethod",
+        "@overload",
+        "@typing<dot>overload",
+        "@typing.overload",
+        "if __name__ == .__main__.",
+        "if __name__ == __main__",
+        "class .*bProtocol",
+        "assert_never",
+        "typing<dot>assert_never",
+        "if 0",
+        "if False",
+        "<dot><dot><dot>",
+        "pragma no cover",
+        "# pragma no cover",
+    ]
+)
+
+
+def _is_usual(pattern: str) -> bool:
+    plain = pattern.replace(r"\s*", " ").replace(r"\s+", " ").replace(r"\.", "<dot>").replace("['\"]", "")
+    return " ".join(re.sub(r"[\\()?^$:'\"]", "", plain).split()) in _USUAL
 
 
 def _source(_key: str, before: object, after: object) -> Grade:
@@ -337,8 +401,8 @@ def _least(_key: str, before: object, after: object) -> Grade:
 
 
 _COVERAGE_KEYS: Mapping[str, Callable[[str, object, object], Grade]] = {
-    "run:omit": _words_gained,
-    "report:omit": _words_gained,
+    "run:omit": _omit,
+    "report:omit": _omit,
     "run:include": _source,
     "report:include": _source,
     "run:source": _source_lost,
