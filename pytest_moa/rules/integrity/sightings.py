@@ -5,6 +5,8 @@ strings included; and which sightings are new in a change. Names are resolved by
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -44,10 +46,22 @@ class Spot:
     parent: ast.AST | None
 
     def dotted(self, expr: ast.expr | None) -> frozenset[str]:
-        return self.names.dotted(expr, self.function)
+        return frozenset(map(_through, self.names.dotted(expr, self.function)))
 
     def constant(self, expr: ast.expr | None) -> object:
         return self.names.constant(expr, self.function)
+
+
+_FETCHED = re.compile(
+    r"(\w+)\.(?:\w+\.)*?((?:os|sys|signal|ctypes|atexit|builtins|threading|gc)(?:\.[\w.]+)?)"
+)
+
+
+def _through(name: str) -> str:
+    """`subprocess.os._exit` is `os._exit`: a standard module's imports are names of its own, too."""
+    if "." in name and (found := _FETCHED.fullmatch(name)) and found.group(1) in sys.stdlib_module_names:
+        return found.group(2)
+    return name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
