@@ -59,6 +59,7 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
         "source_roots": [str((work / root).resolve()) for root in request.source_roots],
         "own_modules": [list(pair) for pair in request.own_modules],
         "elsewhere": [str(place.resolve()) for place in request.elsewhere],
+        "probes": None,
         "redirects": dict(request.redirects),
         "arguments": [
             *("-o", f"cache_dir={run_dir / 'cache'}"),

@@ -1,6 +1,7 @@
 """Runs pytest in the tests' own interpreter: tools first, then the candidate's folders on the path, then pytest.
 
-Started as `python bootstrap.py ORDER.json`. Works on Python 3.8 with nothing but pytest and coverage.
+Started as `python bootstrap.py ORDER.json`; with the further word `serve` the tests are collected and kept for
+probes, and no test runs by itself. Works on Python 3.8 with nothing but pytest and coverage.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import shutil
 import sys
 from typing import Any
 
-RECORDER, CHECKOUTS, REDIRECTS = "_moa_recorder", "_moa_checkouts", "_moa_redirects"
+RECORDER, CHECKOUTS, PROBES = "_moa_recorder", "_moa_checkouts", "_moa_probe_server"
+REDIRECTS = "_moa_redirects"
+COPIES = (("recorder", RECORDER), ("checkouts", CHECKOUTS), ("redirects", REDIRECTS), ("probe_server", PROBES))
 
 
 def main() -> int:
@@ -22,7 +25,7 @@ def main() -> int:
     # The recorder gets a folder and a name of its own, so that a module `recorder` of the project stays the project's.
     library = os.path.join(order["run_dir"], "lib")
     os.makedirs(library, exist_ok=True)
-    for name, copy in (("recorder", RECORDER), ("checkouts", CHECKOUTS), ("redirects", REDIRECTS)):
+    for name, copy in COPIES:
         shutil.copyfile(os.path.join(here, name + ".py"), os.path.join(library, copy + ".py"))
     sys.path.insert(0, library)
     # Bytecode: ours to read where the tools lie, never written by this process; descendants keep theirs in the run.
@@ -39,7 +42,11 @@ def main() -> int:
 def read_order(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         order = json.load(file)
-    order["path"] = path
+    order["path"], order["bootstrap"] = path, os.path.abspath(__file__)
+    if sys.argv[2:] == ["serve"]:
+        # Where xdist spread the tests, this process collects them anew; nothing is traced or recorded here.
+        arguments = [*order["arguments"], "-n0", "--dist=no"]
+        order.update(serve=True, source=[], groups=[], record=os.devnull, arguments=arguments)
     return order  # type: ignore[no-any-return]  # JSON has no types; the writer is run.py
 
 
@@ -62,16 +69,20 @@ def run(order: dict[str, Any], recorder: Any, pytest: Any) -> int:
     recorder.dump_stacks_on_signal(order["run_dir"])
     tracing = recorder.Tracing(order, "main")
     recorder.read_sources_only(order["work"], tracing.start)
-    plugin = recorder.Recorder(order, record, tracing)
+    plugins = [recorder.Recorder(order, record, tracing)]
+    probing = importlib.import_module(PROBES).Probing(order) if order["probes"] else None
+    plugins += [probing] if probing else []
     arguments = [str(argument) for argument in order["arguments"]]
     sys.argv = ["pytest", *arguments]
     status = 3  # pytest's own word for an internal error
     try:
-        status = int(pytest.main(arguments, plugins=[plugin]))
+        status = int(pytest.main(arguments, plugins=plugins))
     finally:
         if record.mine():  # a process that a test forked may fall through to here
             problems: list[str] = tracing.stop()
             record.end(status, problems)
+            if probing:
+                probing.finish(green=status == 0)
     return status
 
 

@@ -124,6 +124,7 @@ class Tracing:
         self.order = order
         self.suffix = suffix
         self.begun = False
+        self.owner = os.getpid()
         self.coverage: Any = None
         self.problems: list[str] = []
 
@@ -141,7 +142,7 @@ class Tracing:
         import coverage
 
         core = os.environ.get("COVERAGE_CORE")
-        if self.order["groups"]:
+        if switches(self.order):
             os.environ["COVERAGE_CORE"] = "ctrace"  # coverage's sysmon core cannot switch contexts
         try:
             self.coverage = coverage.Coverage(
@@ -189,7 +190,7 @@ class Tracing:
         patch_multiprocessing(rcfile=path)  # once a process: coverage's own call then changes nothing
 
     def switch(self, label: str) -> None:
-        if self.coverage is not None and not self.problems:
+        if self.coverage is not None and not self.problems and os.getpid() == self.owner:
             self.coverage.switch_context(label)
 
     def stop(self) -> list[str]:
@@ -264,6 +265,10 @@ class Recorder:
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         self.switch.to(item)
         yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        yield from self.switch.fixture(fixturedef)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -352,12 +357,21 @@ def message_of(report: Any) -> str:
     return str(longrepr or "")[-MESSAGE:]
 
 
+def switches(order: dict[str, Any]) -> bool:
+    return bool(order["source"] and (order["groups"] or order["probes"]))
+
+
 class Switch:
-    """Tells coverage which group's test runs; switching costs time, so only when the label changes."""
+    """Tells coverage what runs: the group of the test, and for probes the test itself or the fixture that tests share.
+
+    A context is `GROUP`, `GROUP|TEST ID` or `GROUP|@FIXTURE`. Switching costs time, so only when the label changes.
+    """
 
     def __init__(self, order: dict[str, Any], tracing: Tracing) -> None:
-        self.tracing = tracing if order["groups"] and order["source"] else None
+        self.tracing = tracing if switches(order) else None
+        self.each = bool(order["probes"])
         self.label = ""
+        self.group = ""
         self.places: list[tuple[str, str]] = sorted(
             (
                 (os.path.join(order["project"], path), label)
@@ -370,10 +384,24 @@ class Switch:
     def to(self, item: Any) -> None:
         if self.tracing is None:
             return
-        label = self.label_of(os.path.realpath(str(getattr(item, "path", None) or item.fspath)))
-        if label != self.label:
+        path = os.path.realpath(str(getattr(item, "path", None) or item.fspath)) if self.places else ""
+        self.group = self.label_of(path)
+        self.change(self.group + "|" + item.nodeid if self.each else self.group)
+
+    def change(self, label: str) -> None:
+        if self.tracing is not None and label != self.label:
             self.tracing.switch(label)
             self.label = label
+
+    def fixture(self, definition: Any) -> Iterator[None]:
+        """What a fixture of a wider scope runs is run for all tests that use it, not for the first of them."""
+        if self.tracing is None or not self.each or str(definition.scope) == "function":
+            yield
+            return
+        before = self.label
+        self.change("%s|@%s::%s" % (self.group, definition.baseid, definition.argname))  # noqa: UP031 - short
+        yield
+        self.change(before)
 
     def label_of(self, path: str) -> str:
         for place, label in self.places:
@@ -436,6 +464,10 @@ class Worker:
         self.switch.to(item)
         yield
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        yield from self.switch.fixture(fixturedef)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: Any) -> None:
         session.config.workeroutput["moa"] = {
@@ -471,4 +503,5 @@ if WORKER is not None:
     pytest_load_initial_conftests = WORKER.pytest_load_initial_conftests
     pytest_deselected = WORKER.pytest_deselected
     pytest_runtest_protocol = WORKER.pytest_runtest_protocol
+    pytest_fixture_setup = WORKER.pytest_fixture_setup
     pytest_sessionfinish = WORKER.pytest_sessionfinish

@@ -1,7 +1,8 @@
 """Starts one command, ends it at its time limit, and lets nothing that it started outlive it.
 
-Run as `python -I -S supervisor.py` by moa's own interpreter: the order comes as one JSON line on standard input
-(its end of file means that moa is dead), the report leaves as one JSON line on standard output.
+Run as `python -I -S supervisor.py` by moa's own interpreter: the order comes as one JSON line on standard input, each
+further line there gives so many more seconds (its end of file means that moa is dead), the report leaves as one JSON
+line on standard output.
 """
 
 from __future__ import annotations
@@ -128,8 +129,11 @@ def wait(child: int, deadline: float, wake: int) -> dict[str, Any]:
         ready, _, _ = select.select([0, wake], [], [], min(left, 3600))
         if wake in ready:
             drain(wake)
-        if 0 in ready and not os.read(0, 4096):
-            return end | {"aborted": True}
+        if 0 in ready:
+            words = os.read(0, 4096).split()
+            if not words:
+                return end | {"aborted": True}
+            deadline = max(deadline, time.monotonic() + float(words[-1]))
 
 
 def dump_stacks(child: int, wake: int) -> None:
