@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from pytest_moa.errors import ConfigError, MoaError
@@ -50,6 +51,11 @@ def gate_lines(result: GateResult) -> list[str]:
     if result.candidate is not None or result.tests.collected:
         lines += _figures(result)
     lines += [line for finding in result.findings for line in _finding(finding)]
+    lines += _way_out(result.agent, result.findings)
+    lines += [
+        f"🤝 Let through: {a.rule} {safe(a.path)}" + (f" ({safe(a.because)})" if a.because else "")
+        for a in result.allowed
+    ]
     if result.conflicts:
         lines += _list("🔀 Conflicts with the target in", result.conflicts)
     lines += [f"ℹ️  {safe(note)}" for note in result.notes]  # noqa: RUF001 - the sign of the runbook
@@ -176,6 +182,19 @@ def _finding(finding: Finding) -> list[str]:
     ]
 
 
+def _way_out(agent: str, findings: Sequence[Finding]) -> list[str]:
+    """How a person lets blocking findings through: one reviewed line."""
+    blocks = dict.fromkeys((f.rule, f.path) for f in findings if f.severity == "block")
+    if not blocks:
+        return []
+    words = [f"--allow {safe(shlex.quote(f'{rule}:{path}'))}" for rule, path in list(blocks)[:3]]
+    more = " …" if len(blocks) > 3 else ""
+    return [
+        "   A person who has reviewed this can let it through:",
+        f'   moa integrate {safe(agent)} {" ".join(words)}{more} --because "…"   (`moa explain {next(iter(blocks))[0]}`)',
+    ]
+
+
 def _failures(failures: Sequence[Failure], most: int = 10) -> list[str]:
     lines: list[str] = []
     for failure in failures[:most]:
@@ -204,6 +223,7 @@ def _rejected(rejected: Rejected) -> list[str]:
         lines.append(f"🧪 Test failures: {red}")
     lines += _failures(rejected.failures)
     lines += [line for finding in rejected.findings for line in _finding(finding)]
+    lines += _way_out(rejected.agent, rejected.findings)
     if rejected.with_agents:
         lines.append(f"🤝 With: {', '.join(safe(agent) for agent in rejected.with_agents)}")
     if rejected.remedy:

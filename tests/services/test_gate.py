@@ -154,12 +154,14 @@ def test_a_test_that_hangs_is_named(tmp_path: Path) -> None:
     assert "tests/agent03/test_x.py::test_sleepy" in answer.data["reason"]
 
 
-def test_a_process_that_leaves_early_is_undetermined(team: Team) -> None:
+def test_a_process_that_leaves_early_fails_by_the_rules_name_and_the_tests(team: Team) -> None:
     leaves = "import os\n\n\ndef test_a():\n    pass\n\n\ndef test_b():\n    os._exit(0)\n"
     team.agent("03", "x").writes({"tests/agent03/test_x.py": leaves}).commits()
     answer = team.moa("gate", "03", "--json")
-    assert (answer.code, answer.data["verdict"]) == (3, "undetermined")
-    assert "test_b" in answer.data["reason"]
+    assert (answer.code, answer.data["verdict"]) == (1, "failed")
+    early = [f["message"] for f in answer.data["findings"] if f["rule"] == "early-exit"]
+    assert any("os._exit" in message for message in early), "what the text shows"
+    assert any("test_b" in message for message in early), "what the run showed"
 
 
 def test_tests_that_run_git_where_they_stand_leave_the_real_repository_alone(team: Team) -> None:
