@@ -24,6 +24,7 @@ from pytest_moa.model.results import (
 )
 from pytest_moa.rules.figures import coverage_figure
 from pytest_moa.rules.gate import Doubt, Judgement, counts, early_exit, judge
+from pytest_moa.services.commands import lines_of_command
 from pytest_moa.services.old_tests import old_tests_findings
 from pytest_moa.services.perform import PerformOptions, perform
 from pytest_moa.services.project import Project
@@ -118,7 +119,7 @@ def judged(quarantine: Quarantine, case: Case, traces: Traces | Doubt) -> Examin
             judgement=judgement, findings=reviewed.findings, allowed=reviewed.allowed, traces=traces
         )
     subject, evidence = case.subject, traces.evidence
-    files, doubts = _measured(quarantine, subject, traces)
+    files, doubts = _measured(case.judges.project, quarantine, subject, traces)
     figure = coverage_figure(subject.own, files, case.threshold)
     old, doubts_of_old = _old_tests(quarantine, case, traces)
     reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old])
@@ -158,7 +159,7 @@ def _old_tests(
 
 
 def _measured(
-    quarantine: Quarantine, subject: Subject, traces: Traces
+    project: Project, quarantine: Quarantine, subject: Subject, traces: Traces
 ) -> tuple[tuple[FileLines, ...], list[Doubt]]:
     """Coverage of the own files from raw data and git's sources; the tests may have rewritten the work tree's."""
     request = traces.request
@@ -168,6 +169,9 @@ def _measured(
     quarantine.restore(request.work, subject.candidate, paths)
     contexts = [subject.agent] if request.groups else None
     try:
+        if subject.foreign is not None:
+            own = lines_of_command(project, quarantine, subject, run_dir=request.run_dir, work=traces.work)
+            return own, []
         files = analyse(request, paths, subject.coverage, contexts)
     except UndeterminedError as error:
         return (), [Doubt(reason=str(error), remedy=error.remedy)]

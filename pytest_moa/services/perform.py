@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.git.quarantine import Quarantine
@@ -10,13 +12,16 @@ from pytest_moa.model.evidence import Evidence
 from pytest_moa.rules import own_code as rules
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.selection import missing_tests, suite_arguments
+from pytest_moa.services.commands import run_the_command
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.generated import write_version_files
 from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
 from pytest_moa.services.project import Project
+from pytest_moa.services.raw_coverage import cleaned
 from pytest_moa.services.subject import Subject, exists_in, source_roots
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
+from pytest_moa.testing.junit import JUnitEvidence
 from pytest_moa.testing.made_environment import discard, verify
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import run_child
@@ -60,7 +65,7 @@ def perform(
     except UndeterminedError as error:
         return Doubt(reason=str(error), remedy=error.remedy)
     policy = project.policy
-    own = tuple(subject.own)
+    own = tuple(subject.own) if subject.foreign is None else ()
     tests, groups = _arguments(project, subject, suite=options.suite)
     request = ChildRequest(
         python=interpreter.python,
@@ -80,7 +85,11 @@ def perform(
         environ=project.environ,
         branch_coverage=subject.coverage.branch,
     )
-    evidence = run_child(request, progress=options.tell.tick)
+    try:
+        ran, runs = _run(quarantine, subject, request, options)
+    except UndeterminedError as error:
+        return Doubt(reason=str(error), remedy=error.remedy)
+    evidence = ran.evidence
     old = (
         _old_tests(project, quarantine, subject, interpreter, options)
         if _goes_on(evidence, options)
@@ -88,15 +97,43 @@ def perform(
     )
     unprepared = (old,) if isinstance(old, Doubt) else ()
     old = None if isinstance(old, Doubt) else old
+    unclean: tuple[Doubt, ...] = ()
+    if subject.foreign is None:
+        request, unclean = cleaned(quarantine, subject, request, request.run_dir, str(work.resolve()))
     return Traces(
         request=request,
         evidence=evidence,
         environment=interpreter.facts,
-        doubts=(*_environment_doubts(interpreter), *unprepared),
-        notes=generated,
+        work=str(work.resolve()),
+        doubts=(*_environment_doubts(interpreter), *unclean, *unprepared),
+        notes=(*generated, *ran.notes),
         old_tests=old,
-        runs=1 + (old.runs if old is not None else 0),
+        runs=runs + (old.runs if old is not None else 0),
     )
+
+
+def _run(
+    quarantine: Quarantine, subject: Subject, request: ChildRequest, options: PerformOptions
+) -> tuple[JUnitEvidence, int]:
+    """pytest, or the agent's own command; and how many children ran tests."""
+    if subject.foreign is None:
+        return JUnitEvidence(run_child(request, progress=options.tell.tick)), 1
+    suite = _suite(quarantine, subject, request, options) if options.suite else None
+    return run_the_command(subject.foreign, request, suite)
+
+
+def _suite(
+    quarantine: Quarantine, subject: Subject, request: ChildRequest, options: PerformOptions
+) -> Callable[[], Evidence] | None:
+    """The project's pytest suite beside an agent's command, with a folder of its own for its traces."""
+    if not request.tests and not any(_is_pytest_file(path, subject) for path in subject.tree):
+        return None
+    apart = replace(request, run_dir=quarantine.make_folder("suite-run"))
+    return lambda: run_child(apart, progress=options.tell.tick)
+
+
+def _is_pytest_file(path: str, subject: Subject) -> bool:
+    return any(fnmatchcase(path.rpartition("/")[2], pattern) for pattern in subject.pytest.python_files)
 
 
 def _goes_on(evidence: Evidence, options: PerformOptions) -> bool:
@@ -132,6 +169,8 @@ def _arguments(
 ) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     if not suite:
         return subject.tests, ()
+    if subject.foreign is not None:  # its tests are no business of pytest's
+        return suite_arguments(project.policy.integration.suite, subject.pytest.testpaths, ()), ()
     # In a run of the whole suite the agent's own lines count only where its own tests ran them: the others' lines get
     # a label, too, since lines without one are those of import time, which count for everyone.
     own = Group(label=subject.agent, paths=tuple(test.split("::", 1)[0] for test in subject.tests))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.policy import RegistryEntry
 from pytest_moa.rules import own_code as rules
+from pytest_moa.rules.named_code import named_code
 from pytest_moa.rules.selection import tests_of
 from pytest_moa.services.project import Project
 from pytest_moa.testing.settings import (
@@ -26,6 +28,7 @@ class Subject:
     """A candidate on its base in a quarantine, and the part of one agent in it: own code and own tests.
 
     `own` is path to lines (None: the whole file); `tree` holds all paths of the candidate; settings are the base's.
+    `foreign` is the registry's entry of an agent whose tests are run by a command of its own, not by pytest.
     """
 
     agent: str
@@ -37,6 +40,7 @@ class Subject:
     pytest: PytestSettings
     coverage: CoverageSettings
     settings: Mapping[str, bytes]
+    foreign: RegistryEntry | None = None
 
     @property
     def whole(self) -> bool:
@@ -76,7 +80,12 @@ def subject_of(
     added = {
         path: rules.statement_lines(_text(texts.get(path, b"")), lines) for path, lines in changed.items()
     }
-    own = rules.own_code(added=added, registered=policy.entry(agent).source, tree=tree, rules=source)
+    entry = policy.entry(agent)
+    own: Mapping[str, frozenset[int] | None] = (
+        named_code(entry.source, entry.tests, tree, prefix)
+        if entry.command
+        else rules.own_code(added=added, registered=entry.source, tree=tree, rules=source)
+    )
     return Subject(
         agent=agent,
         base=base,
@@ -87,6 +96,7 @@ def subject_of(
         pytest=pytest_settings,
         coverage=coverage_settings,
         settings=settings,
+        foreign=entry if entry.command else None,
     )
 
 

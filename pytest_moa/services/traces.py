@@ -13,11 +13,15 @@ from pytest_moa.testing.request import ChildRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """`request` names where the raw coverage data (`run_dir`) and the work tree lie; `doubts` were found on the way."""
+    """`request` names where the clean coverage data (`run_dir`) and the work tree lie; `doubts` were found on the way.
+
+    `work` is the root of the work tree that the tests ran in, as reports of theirs may name files.
+    """
 
     request: ChildRequest
     evidence: Evidence
     environment: EnvironmentFacts
+    work: str = ""
     doubts: tuple[Doubt, ...] = ()
     notes: tuple[str, ...] = ()
     old_tests: OldTestsRun | None = None
