@@ -182,7 +182,7 @@ def _hook(spot: Spot, page_: Page, change: Change) -> Iterator[Told]:
         for name in _hook_names(node, spot):
             if (told := _hook_told(name, node, spot, page_)) is not None:
                 yield told
-    elif isinstance(node, ast.Assign | ast.AnnAssign):
+    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         for target in targets(node):
             key = target.id if isinstance(target, ast.Name) else _text(target, spot)
             yield from _bound(key, node.value, spot, page_)
@@ -205,6 +205,9 @@ def _text(target: ast.expr, spot: Spot) -> str:
 
 def _given(call: ast.Call, spot: Spot, page_: Page) -> Iterator[Told]:
     """Hooks handed to a call that makes or changes a namespace: `locals().update(pytest_…=f)`, `type("P", (), …)`."""
+    owner = chain(call.func)
+    if owner[0] == "pytest_plugins" and len(owner) == 2 and owner[1] in _MUTATORS and call.args:
+        yield from _bound("pytest_plugins", call.args[-1], spot, page_)
     words = [k.arg for k in call.keywords if k.arg is not None]
     words += [
         w
@@ -347,6 +350,8 @@ def _patches(node: ast.AST, spot: Spot) -> str | None:
                 return "marks tests"
             if name[-1] in {"setattr", "object", "patch", "multiple"} and _patches_code(inner, name, spot):
                 return "patches code"
+        elif isinstance(inner, ast.Assign) and _replaces_code(inner, node, spot):
+            return "replaces code"
         elif isinstance(inner, ast.Try) and inner.handlers and _yields(inner.body):
             return "swallows what tests raise"
         elif (
@@ -373,7 +378,39 @@ def _patches_code(call: ast.Call, name: list[str], spot: Spot) -> bool:
         return False
     first = spot.constant(call.args[0])
     root = first if isinstance(first, str) else min(spot.dotted(call.args[0]), default="")
-    return root.partition(".")[0] not in _OUTSIDE and bool(root)
+    if root.partition(".")[0] in _OUTSIDE or not root:
+        return False
+    given = call.args[1:] if isinstance(first, str) else call.args[2:]
+    named = first if isinstance(first, str) else spot.constant(call.args[1]) if len(call.args) > 1 else ""
+    is_setting = isinstance(named, str) and named.rpartition(".")[2].isupper()
+    return not is_setting and not (name[-1] == "setattr" and given and _is_data(given[0]))
+
+
+def _is_data(value: ast.expr) -> bool:
+    """Whether a value can only be data: a literal, or something made from a temporary folder."""
+    if isinstance(value, ast.Constant | ast.Dict | ast.List | ast.Set | ast.Tuple | ast.JoinedStr):
+        return not any(isinstance(n, ast.Lambda | ast.Call) for n in ast.walk(value))
+    names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+    return any(re.match(r"tmp_?path|tmpdir|tmp_path_factory", name) for name in names) and not any(
+        isinstance(n, ast.Lambda) for n in ast.walk(value)
+    )
+
+
+def _replaces_code(node: ast.Assign, fixture: ast.AST, spot: Spot) -> bool:
+    """Whether an imported module's or class's attribute is bound to a function."""
+    is_code = isinstance(node.value, ast.Lambda) or any(
+        n.rpartition(".")[2] in {"Mock", "MagicMock", "AsyncMock", "partial"}
+        for n in spot.names.dotted(node.value.func if isinstance(node.value, ast.Call) else None, fixture)
+    )
+    if isinstance(node.value, ast.Name):
+        functions = {n.name for n in ast.walk(spot.names.tree) if isinstance(n, FUNCTIONS)}
+        is_code = node.value.id in functions
+    return is_code and any(
+        isinstance(target, ast.Attribute)
+        and spot.names.is_imported(chain(target)[0], fixture)
+        and chain(target)[0] not in _OUTSIDE
+        for target in targets(node)
+    )
 
 
 _OUTSIDE = frozenset(
@@ -413,12 +450,10 @@ def _written(  # noqa: PLR0911 - one return a kind of place
             return "block", f"`{owner}` is patched"
         if name in {"sys.meta_path", "sys.path_hooks"}:
             return _grade(page_, spot), _import_told(name)
-    if (
-        isinstance(target, ast.Attribute)
-        and spot.where in ("hook", "autouse", "fixture")
-        and _is_touched(target)
-    ):
+    if isinstance(target, ast.Attribute) and _is_touched(target, spot):
         return "block", f"`{'.'.join(chain(target))}` is written"
+    if {"f_locals", "f_globals"} & set(chain(target)):
+        return _grade(page_, spot), "names of a caller are written through its frame"
     if (
         isinstance(target, ast.Subscript)
         and chain(target)[-2:-1] in (["items"], ["stats"])
@@ -428,10 +463,15 @@ def _written(  # noqa: PLR0911 - one return a kind of place
     return None
 
 
-def _is_touched(target: ast.Attribute) -> bool:
+_SESSION = frozenset("testsfailed testscollected exitstatus shouldfail shouldstop wasxfail _excinfo".split())  # noqa: SIM905
+
+
+def _is_touched(target: ast.Attribute, spot: Spot) -> bool:
+    """Whether an attribute is one by which pytest keeps its outcomes: some are named so nowhere else."""
+    if target.attr not in (_TOUCHED if spot.where in ("hook", "autouse", "fixture") else _SESSION):
+        return False
     words = chain(target)
-    owner = words[-2] if len(words) > 1 else ""
-    return target.attr in _TOUCHED and owner not in ("self", "cls", "args", "kwargs", "mock")
+    return words[-2] not in ("self", "cls", "args", "kwargs", "mock")
 
 
 def _module_written(target: ast.expr, node: ast.AST, spot: Spot, page_: Page) -> Told | None:

@@ -46,6 +46,11 @@ class Names:
         bound = self._lookup(name, self._local(scope))
         return [value for value in bound if isinstance(value, ast.expr)]
 
+    def is_imported(self, name: str, scope: ast.AST | None = None) -> bool:
+        """Whether an import binds the name, in the function's own scope or else in the module."""
+        bound = self._lookup(name, self._local(scope))
+        return any(isinstance(value, str) and not value.startswith("<") for value in bound)
+
     def only_value(self, expr: ast.expr, scope: ast.AST | None = None) -> ast.expr | None:
         """The one expression that a name is ever bound to; None where there are more, or it is no name."""
         bound = self._lookup(expr.id, self._local(scope)) if isinstance(expr, ast.Name) else []
