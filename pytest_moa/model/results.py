@@ -102,17 +102,24 @@ class EnvironmentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnnoticedProbe:
+    """`tests` ran the line and looked away; a name with a leading `@` is a fixture that several tests share."""
+
     path: str
     line: int
     fault: str
+    function: str = ""
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeFigure:
+    """`tried` is `noticed` and those `unnoticed`; `voids` are probes that say nothing, since the changed code did not run."""
+
     tried: int
     noticed: int
     unnoticed: tuple[UnnoticedProbe, ...]
     seed: str
+    voids: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,11 @@ def supervise(
     environ: Mapping[str, str],
     timeout: float,
     tick: Callable[[], None] | None = None,
+    more_time: Callable[[], float] | None = None,
 ) -> Ended:
     """Runs `argv` to its end and kills whatever it leaves. `tick` is called about four times a second.
+
+    So is `more_time`: what it returns is how many seconds are left from then on, where that is more than there are.
 
     Raises UndeterminedError where the command cannot be started.
     """
@@ -95,7 +99,10 @@ def supervise(
     began = time.monotonic()
     with _subreaper(), _started(order) as (supervisor, output_fd):
         output = Output()
-        report = _listen(supervisor, output_fd, output, tick)
+        beats = [tick] if tick is not None else []
+        if more_time is not None:
+            beats.append(partial(_prolong, supervisor, more_time))
+        report = _listen(supervisor, output_fd, output, beats)
         parsed = _parse_report(report, nonce)
         if parsed is None:
             supervisor.kill()
@@ -183,6 +190,14 @@ def _order(supervisor: subprocess.Popen[bytes], order: dict[str, Any]) -> subpro
     return supervisor
 
 
+def _prolong(supervisor: subprocess.Popen[bytes], more_time: Callable[[], float]) -> None:
+    seconds = more_time()
+    if seconds > 0 and supervisor.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # it is over already
+            supervisor.stdin.write(f"{seconds:.3f}\n".encode())
+            supervisor.stdin.flush()
+
+
 def _dismiss(supervisor: subprocess.Popen[bytes]) -> None:
     """Its control pipe's end of file makes the supervisor kill everything, itself last."""
     with contextlib.suppress(BrokenPipeError):
@@ -199,7 +214,7 @@ def _dismiss(supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def _listen(
-    supervisor: subprocess.Popen[bytes], output_fd: int, output: Output, tick: Callable[[], None] | None
+    supervisor: subprocess.Popen[bytes], output_fd: int, output: Output, beats: Sequence[Callable[[], None]]
 ) -> bytes:
     """Collects output until the report is in, then what still lies in the pipe."""
     if supervisor.stdout is None:
@@ -221,9 +236,10 @@ def _listen(
                     output.add(data)
                 elif len(report) < _REPORT_LIMIT:
                     report += data
-            if tick is not None and time.monotonic() - ticked >= _TICK:
+            if beats and time.monotonic() - ticked >= _TICK:
                 ticked = time.monotonic()
-                tick()
+                for beat in beats:
+                    beat()
     return bytes(report)
 
 

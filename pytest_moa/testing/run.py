@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import Evidence, FileLines, ProcessEnd
 from pytest_moa.testing.environment import child_environ
 from pytest_moa.testing.evidence import read_evidence
+from pytest_moa.testing.probing import Prober, folder_of
 from pytest_moa.testing.process import supervise
 from pytest_moa.testing.request import ChildRequest
 from pytest_moa.testing.settings import CoverageSettings
@@ -22,25 +24,34 @@ ANALYSIS_TIME = 300.0
 _STACKS = 16_000
 
 
-def run_child(request: ChildRequest, *, progress: Callable[[str], None] | None = None) -> Evidence:
+def run_child(
+    request: ChildRequest,
+    *,
+    progress: Callable[[str], None] | None = None,
+    prober: Prober | None = None,
+) -> Evidence:
     """Runs the tests; nothing that they started is alive afterwards. `progress` is told `DONE/ALL ID` now and then.
 
+    A `prober` asks its questions after a green run, before the run's process ends; its record is there afterwards.
     `files` of the evidence stays None: `analyse` fills it, after the caller has put the sources back as git has them.
     """
     run_dir = request.run_dir.resolve()
     (run_dir / "tmp").mkdir(parents=True, exist_ok=True)
     order = run_dir / "order.json"
     record = run_dir / "record.jsonl"
-    order.write_text(json.dumps(_order(request, record)), encoding="utf-8")
-    ended = supervise(
-        [str(request.python), str(CHILD / "bootstrap.py"), str(order)],
-        cwd=request.project.resolve(),
-        environ=child_environ(
-            request.environ, keep=request.keep, drop=request.drop, run_dir=run_dir, slot=request.slot
-        ),
-        timeout=request.timeout,
-        tick=None if progress is None else _Progress(record, progress),
-    )
+    facts = _order(request, record) | {"probes": None if prober is None else _probes(request)}
+    order.write_text(json.dumps(facts), encoding="utf-8")
+    with nullcontext() if prober is None else prober.beside(request):
+        ended = supervise(
+            [str(request.python), str(CHILD / "bootstrap.py"), str(order)],
+            cwd=request.project.resolve(),
+            environ=child_environ(
+                request.environ, keep=request.keep, drop=request.drop, run_dir=run_dir, slot=request.slot
+            ),
+            timeout=request.timeout,
+            tick=None if progress is None else _Progress(record, progress),
+            more_time=None if prober is None else prober.more_time,
+        )
     return read_evidence(record, _with_stacks(ended.end, run_dir / "stacks.txt"), ended.problems)
 
 
@@ -59,7 +70,6 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
         "source_roots": [str((work / root).resolve()) for root in request.source_roots],
         "own_modules": [list(pair) for pair in request.own_modules],
         "elsewhere": [str(place.resolve()) for place in request.elsewhere],
-        "probes": None,
         "redirects": dict(request.redirects),
         "arguments": [
             *("-o", f"cache_dir={run_dir / 'cache'}"),
@@ -68,6 +78,11 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
             *(f"./{test}" if test.startswith("-") else test for test in request.tests),
         ],
     }
+
+
+def _probes(request: ChildRequest) -> dict[str, str]:
+    folder = folder_of(request)
+    return {"folder": str(folder), "ask": str(folder / "ask"), "answer": str(folder / "answer")}
 
 
 def _traced(request: ChildRequest, work: Path) -> list[str]:

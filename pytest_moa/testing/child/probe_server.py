@@ -59,7 +59,9 @@ class Probing:
         """Twice, so that the server is no child of a process whose tests may wait for any child."""
         reading, writing = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # threads of the candidate are not there after a fork, and need not be
+            warnings.simplefilter(
+                "ignore"
+            )  # threads of the candidate are not there after a fork, and need not be
             between = os.fork()
             if not between:
                 server = os.fork()
