@@ -71,7 +71,8 @@ _COVERAGE_API = re.compile(
     r"(coverage|pytest_cov)\..*\b(Coverage|CoverageData|CoveragePlugin|FileTracer|FileReporter|Collector|PyTracer"
     r"|CTracer|SysMonitor|CovPlugin|CovController|current|coverage_init|start|stop|erase|exclude|set_option|pause"
     r"|resume|combine|save|add_lines|add_arcs|touch_file)\b.*"
-    r"|(coverage|pytest_cov)\.(sqldata|collector|control|config|plugin|pytracer|tracer|sysmon|data|python|parser|engine)\b.*"
+    r"|(coverage|pytest_cov)\.(sqldata|collector|control|config|plugin|pytracer|tracer|sysmon|data|python|parser|engine"
+    r"|results|report\w*|files|inorout|numbits|phystokens|bytecode|env|misc|multiproc|regions|embed|disposition)\b.*"
 )
 _ENVIRONMENT = re.compile(
     r"COVERAGE_(PROCESS_START|PROCESS_CONFIG|CORE|FILE|RCFILE|DEBUG\w*)|COV_CORE_\w+"
@@ -155,8 +156,9 @@ def _in_code(spot: Spot, page: Page, change: Change) -> Told | None:  # noqa: PL
         return _assigned(node, spot)
     if isinstance(node, ast.Call):
         return _called(node, spot, page, change)
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _string(node, spot, page)
+    if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr):
+        text = _text(node, spot)
+        return _string(text, spot, page) if text is not None else None
     if page.group == "tests":
         return None
     if isinstance(node, ast.If) and _asks_type_checking(node.test):
@@ -376,7 +378,7 @@ def _run(call: ast.Call, names: frozenset[str], spot: Spot, page: Page, change: 
 
 
 def _is_code(text: str) -> bool:
-    return parsed(text.strip()) is not None and not re.fullmatch(r"[\w.\s]*", text)
+    return parsed(text.strip()) is not None and not re.fullmatch(r"[\w./\\\s-]*", text)
 
 
 def _is_substantial(text: str) -> bool:
@@ -485,20 +487,27 @@ def _forged(call: ast.Call, names: frozenset[str], spot: Spot, change: Change) -
     return None
 
 
-def _string(node: ast.Constant, spot: Spot, page: Page) -> Told | None:
-    """Coverage's data files and the variables that steer it, where code names them to use them."""
-    text = node.value
-    if not isinstance(text, str) or isinstance(spot.parent, ast.Expr | ast.Compare):
+def _text(node: ast.Constant | ast.BinOp | ast.JoinedStr, spot: Spot) -> str | None:
+    """A string as it is used: put together where it is not written whole."""
+    if isinstance(spot.parent, ast.Expr | ast.Compare | ast.BinOp | ast.JoinedStr):
         return None
+    value = node.value if isinstance(node, ast.Constant) else spot.constant(node)
+    return value if isinstance(value, str) else None
+
+
+def _string(text: str, spot: Spot, page: Page) -> Told | None:
+    """Coverage's data files and the variables that steer it, where code names them to use them."""
     if _DATA_FILE.fullmatch(text):
-        return ("block" if page.group == "tests" else "warn"), f"`{text}` is coverage's own data"
-    if (
-        _ENVIRONMENT.fullmatch(text)
-        and _is_set(spot)
-        and (page.group == "source" or spot.where not in ("test", "nested"))
-    ):
-        return "block", f"the variable `{text}` steers the test tools"
-    return None
+        listed = isinstance(spot.parent, ast.List | ast.Tuple | ast.Set)
+        grade: FindingSeverity = "block" if page.group == "tests" and not listed else "warn"
+        return grade, f"`{text}` is coverage's own data"
+    if not _ENVIRONMENT.fullmatch(text) or not _is_set(spot):
+        return None
+    if page.group == "tests" and spot.where in ("test", "nested"):
+        return None
+    if text.startswith("PYTHON") and (page.group == "source" or spot.where == "fixture"):
+        return None  # for a process that it starts
+    return "block", f"the variable `{text}` steers the test tools"
 
 
 def _is_set(spot: Spot) -> bool:
