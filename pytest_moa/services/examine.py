@@ -25,6 +25,7 @@ from pytest_moa.model.results import (
 from pytest_moa.rules.figures import coverage_figure
 from pytest_moa.rules.gate import Doubt, Judgement, counts, early_exit, judge
 from pytest_moa.services.commands import lines_of_command
+from pytest_moa.services.no_new_failure import new_tests_findings
 from pytest_moa.services.old_tests import old_tests_findings
 from pytest_moa.services.perform import PerformOptions, perform
 from pytest_moa.services.project import Project
@@ -155,7 +156,9 @@ def _old_tests(
     """The old tests' news. A run that is not green may have done without them: it does not pass anyway."""
     if traces.old_tests is None and traces.evidence.session_status != 0:
         return (), ()
-    return old_tests_findings(case.judges.project, quarantine, case.subject, traces.old_tests)
+    project = case.judges.project
+    found, doubts = old_tests_findings(project, quarantine, case.subject, traces.old_tests)
+    return [*found, *new_tests_findings(project, quarantine, case.subject, traces.new_tests)], doubts
 
 
 def _measured(

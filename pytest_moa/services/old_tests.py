@@ -79,7 +79,7 @@ def run_old_tests(
     place = Place(project, quarantine, subject, interpreter, options)
     tree = place.tree(subject.candidate, "old")
     quarantine.restore(tree.work, subject.base, [project.prefix + path for path in wanted.overlay])
-    tree = _on_branch(tree, wanted)
+    tree = replace(with_settings(tree, wanted.settings), redirects=asdict(wanted.redirects))
     evidence = place.run(tree, "old-run", wanted.arguments)
     if broken_start(wanted, evidence) is not None or needs_baseline(evidence):
         return OldTestsRun(evidence=evidence, baseline=_on_target(place, wanted.arguments))
@@ -223,9 +223,10 @@ class Place:
         return [folder for folder in folders if folder.strip("/.") and ".." not in folder]
 
 
-def _on_branch(tree: ChildRequest, wanted: OldTests) -> ChildRequest:
-    said = [word for setting in wanted.settings for word in ("-o", setting)]
-    return replace(tree, extra_args=(*tree.extra_args, *said), redirects=asdict(wanted.redirects))
+def with_settings(tree: ChildRequest, settings: Sequence[str]) -> ChildRequest:
+    """The same with pytest's settings as these `key=value` words have them."""
+    said = [word for setting in settings for word in ("-o", setting)]
+    return replace(tree, extra_args=(*tree.extra_args, *said))
 
 
 def _on_target(place: Place, tests: Sequence[str]) -> Evidence:

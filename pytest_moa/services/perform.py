@@ -15,6 +15,7 @@ from pytest_moa.rules.selection import missing_tests, suite_arguments
 from pytest_moa.services.commands import run_the_command
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.generated import write_version_files
+from pytest_moa.services.no_new_failure import run_new_tests
 from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
@@ -31,12 +32,16 @@ _OTHERS = "everybody else's tests"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformOptions:
-    """`python` counts where the policy names none; `slot` is MOA_SLOT; `suite`: the integration suite as well."""
+    """`python` counts where the policy names none; `slot` is MOA_SLOT; `suite`: the integration suite as well.
+
+    `replay` gives the traces of a run that was made elsewhere: nothing is run then.
+    """
 
     suite: bool
     python: str | None = None
     slot: int = 0
     tell: Telling = field(default_factory=Telling)
+    replay: Callable[[Subject], Traces | Doubt] | None = None
 
 
 def perform(
@@ -46,6 +51,8 @@ def perform(
 
     A Doubt where nothing could be started. Nothing is raised for what the candidate does; git's failures are raised.
     """
+    if options.replay is not None:
+        return options.replay(subject)
     prefix = project.prefix
     if absent := missing_tests(subject.tests, exists_in(subject.tree, prefix)):
         return Doubt(
@@ -97,6 +104,9 @@ def perform(
     )
     unprepared = (old,) if isinstance(old, Doubt) else ()
     old = None if isinstance(old, Doubt) else old
+    old_options = OldTestsOptions(options.slot, options.tell)
+    green = evidence.session_status == 0
+    new = run_new_tests(project, quarantine, subject, interpreter, old_options) if green else None
     unclean: tuple[Doubt, ...] = ()
     if subject.foreign is None:
         request, unclean = cleaned(quarantine, subject, request, request.run_dir, str(work.resolve()))
@@ -106,9 +116,18 @@ def perform(
         environment=interpreter.facts,
         work=str(work.resolve()),
         doubts=(*_environment_doubts(interpreter), *unclean, *unprepared),
-        notes=(*generated, *ran.notes),
+        notes=(*generated, *ran.notes, *_without_coverage(subject)),
         old_tests=old,
-        runs=runs + (old.runs if old is not None else 0),
+        new_tests=new,
+        runs=runs + (old.runs if old is not None else 0) + (new is not None),
+    )
+
+
+def _without_coverage(subject: Subject) -> tuple[str, ...]:
+    if subject.foreign is None or subject.foreign.coverage is not None:
+        return ()
+    return (
+        f"The registry names no `coverage` for agent {subject.agent}: its code is not measured, no threshold applies.",
     )
 
 

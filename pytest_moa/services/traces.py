@@ -25,5 +25,6 @@ class Traces:
     doubts: tuple[Doubt, ...] = ()
     notes: tuple[str, ...] = ()
     old_tests: OldTestsRun | None = None
+    new_tests: Evidence | None = None
     runs: int = 1
     """How many children ran tests."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 from pytest_moa.model.integrity import DEFAULT_SEVERITY, Severity
+from pytest_moa.rules import no_new_failure, old_tests
 from pytest_moa.rules.integrity import page as _static_page
+
+_AT_RUN_TIME = {rule.NAME: rule.__doc__ for rule in (old_tests, no_new_failure)}
+"""The rules whose news only a run can bring; the package's own read the text."""
 
 
 def rule_names() -> tuple[str, ...]:
@@ -20,7 +24,8 @@ def default_severity(rule: str) -> Severity:
 
 def page(rule: str) -> str | None:
     """A rule's page as Markdown; None where no rule has that name."""
-    return _static_page(rule)
+    written = _AT_RUN_TIME.get(rule)
+    return _static_page(rule) if written is None else written.strip() + "\n"
 
 
 def summary(rule: str) -> str:

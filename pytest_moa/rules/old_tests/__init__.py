@@ -1,4 +1,4 @@
-"""**Sees,** at run time: a test of the target that passes there and fails on the branch's source.
+"""**Sees:** at run time, a test of the target that passes there and fails on the branch's source.
 
 Only for branches that changed or removed tests, fixtures, helpers or golden files that the target has. Their *target's*
 versions are put over the candidate in a work tree of its own (never the one that lands) and run: the changed test

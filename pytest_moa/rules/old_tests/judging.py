@@ -14,7 +14,7 @@ from pytest_moa.rules.old_tests.plan import OldTests
 
 NAME = "old-tests-fail"
 
-SHOWN = 5
+SHOWN = 3
 """Findings a file; the rest is counted in one more."""
 
 _LONGEST = 300
@@ -234,7 +234,7 @@ def _rest(path: str, more: Sequence[Suspect]) -> list[Finding]:
             severity="block",
             path=path,
             line=None,
-            message=f"{plural(len(more), 'more test')} of the target's version of this file fail on this branch's source",
+            message=f"and {plural(len(more), 'more test')} of the target's version of this file",
             remedy=_REMEDY.format(path=path),
         )
     ]

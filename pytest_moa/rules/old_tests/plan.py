@@ -12,7 +12,7 @@ from pytest_moa.model.settings import PYTEST_FILES
 from pytest_moa.rules.integrity.kit import Change, FileChange, Side
 from pytest_moa.rules.integrity.names import FUNCTIONS
 from pytest_moa.rules.integrity.pairing import pairing
-from pytest_moa.rules.integrity.tests_model import Test, pytest_settings, tests_of
+from pytest_moa.rules.integrity.tests_model import pytest_settings
 from pytest_moa.rules.old_tests.moves import Redirects, redirects, words_in
 from pytest_moa.rules.old_tests.sameness import only_adds_tests, same
 from pytest_moa.rules.old_tests.trees import Trees
@@ -48,7 +48,7 @@ def plan(trees: Trees) -> OldTests | None:
     return OldTests(
         overlay=tuple(sorted({*trees.touched, *_unwanted(trees)})),
         arguments=arguments,
-        settings=_settings(trees),
+        settings=settings_of_base(trees),
         redirects=redirects(trees, words_in(texts)),
         lines=dict(_lines(trees, arguments)),
         gone=_gone(trees),
@@ -177,7 +177,7 @@ _NOT_OURS = frozenset(
 )
 
 
-def _settings(trees: Trees) -> tuple[str, ...]:
+def settings_of_base(trees: Trees) -> tuple[str, ...]:
     """`key=value` words that make the branch's settings say what the target's do, as far as tests see them."""
     base, head = _spoken_settings(trees, "base"), _spoken_settings(trees, "head")
     words = []
@@ -245,14 +245,3 @@ def _may_skip(trees: Trees, modules: Iterable[str]) -> Iterator[str]:
     for path in modules:
         if helpers or _SKIPS.search(trees.text(path, "base")):
             yield path
-
-
-def new_modules(trees: Trees) -> tuple[str, ...]:
-    """Test modules that came with the branch, with a test that is no other one's new name."""
-    paths = [p for p in (*trees.touched, *trees.added) if p.endswith(".py")]
-    change = change_of(trees, paths)
-    fresh: set[Test] = set()
-    known = {test.id for test in pairing(change).new}
-    for path in trees.added:
-        fresh |= {t for t in tests_of(change, path, "head").tests.values() if t.id in known}
-    return tuple(sorted({test.path for test in fresh}))
