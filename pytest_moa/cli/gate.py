@@ -30,6 +30,12 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 @options.because
 @options.threshold
 @options.python
+@click.option(
+    "--evidence",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Leave the evidence in this folder, for `moa judge DIR` elsewhere.",
+)
 @options.summary
 @options.as_json
 @options.config
@@ -45,6 +51,7 @@ def gate(
     because: tuple[str, ...],
     threshold: Decimal | None,
     python: str | None,
+    evidence: Path | None,
     summary: Path | None,
     as_json: bool,
     config: Path | None,
@@ -63,10 +70,13 @@ def gate(
         result = gate_agent(
             project,
             wanted,
-            GateOptions(threshold=threshold, python=python, head=head, allow=allowed, tell=tell),
+            GateOptions(
+                threshold=threshold, python=python, head=head, allow=allowed, evidence=evidence, tell=tell
+            ),
         )
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))
-    write_summary(summary, gate_summary(result))
+    if summary is not None:
+        write_summary(summary, gate_summary(result))
     return exit_code(result)
 
 

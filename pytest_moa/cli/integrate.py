@@ -82,7 +82,8 @@ def integrate(
         say(dumps(integration_json(result)))
     else:
         say_all(integration_lines(result))
-    write_summary(summary, integration_summary(result))
+    if summary is not None:
+        write_summary(summary, integration_summary(result))
     return exit_code(result)
 
 

@@ -48,10 +48,8 @@ def progress() -> Iterator[Telling]:
         yield Telling(step=stepping, tick=lambda text: status.update(Text(f"{step}: {safe(text)}")))
 
 
-def write_summary(path: Path | None, text: str) -> None:
+def write_summary(path: Path, text: str) -> None:
     """Writes a Markdown summary. Raises RefusedError where the file cannot be written."""
-    if path is None:
-        return
     try:
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

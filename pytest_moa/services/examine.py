@@ -25,6 +25,7 @@ from pytest_moa.model.results import (
 from pytest_moa.rules.figures import coverage_figure
 from pytest_moa.rules.gate import Doubt, Judgement, counts, early_exit, judge
 from pytest_moa.services.commands import lines_of_command
+from pytest_moa.services.hidden import with_hidden
 from pytest_moa.services.no_new_failure import new_tests_findings
 from pytest_moa.services.old_tests import old_tests_findings
 from pytest_moa.services.perform import PerformOptions, perform
@@ -176,6 +177,13 @@ def _measured(
             own = lines_of_command(project, quarantine, subject, run_dir=request.run_dir, work=traces.work)
             return own, []
         files = analyse(request, paths, subject.coverage, contexts)
+        if files:
+            files = with_hidden(
+                quarantine,
+                subject,
+                files,
+                lambda some, settings: analyse(request, some, settings, contexts),
+            )
     except UndeterminedError as error:
         return (), [Doubt(reason=str(error), remedy=error.remedy)]
     if files is None:

@@ -78,7 +78,7 @@ def subject_of(
     }
     texts = git.read_blobs(repo, candidate, list(changed))
     added = {
-        path: rules.statement_lines(_text(texts.get(path, b"")), lines) for path, lines in changed.items()
+        path: rules.statement_lines(text_of(texts.get(path, b"")), lines) for path, lines in changed.items()
     }
     entry = policy.entry(agent)
     own: Mapping[str, frozenset[int] | None] = (
@@ -125,7 +125,8 @@ def exists_in(tree: frozenset[str], prefix: str) -> Callable[[str], bool]:
     return exists
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
+    """A source file's text; empty where it is no UTF-8."""
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.teams import TEST_CORE, Team
+from support.teams import PROJECT, TEST_CORE, Team
 
 REMOVAL = "tests-removed:tests/test_core.py"
 WHY = "double() is tested elsewhere now"
@@ -111,3 +111,28 @@ def test_a_word_that_says_too_little_is_refused(team: Team, words: list[str], sa
     answer = team.moa("gate", "03", "--json", *words)
     assert answer.code == 2
     assert said in answer.data["error"]["message"]
+
+
+def test_lines_that_a_new_pragma_hides_count_as_what_they_are(team: Team) -> None:
+    hidden = "def rare(x):  # pragma: no cover\n    y = x + 1\n    return y * 2\n"
+    team.green("03", "inc").writes({"src/calc/rare.py": hidden}).commits()
+    answer = team.moa("gate", "03", "--json")
+    assert (answer.code, answer.data["verdict"]) == (1, "failed")
+    (file,) = [f for f in answer.data["coverage"]["files"] if f["path"] == "src/calc/rare.py"]
+    assert file["missing"] == [1, 2, 3]
+
+
+def test_what_the_targets_policy_excludes_stays_excluded(tmp_path: Path) -> None:
+    settings = (
+        PROJECT["pyproject.toml"] + '\n[tool.coverage.report]\nexclude_also = ["raise NotImplementedError"]\n'
+    )
+    team = Team.create(tmp_path / "repo", files={"pyproject.toml": settings})
+    abstract = "def later(x):\n    raise NotImplementedError\n"
+    tests = (
+        "from calc.later import later\n\n\ndef test_later_is_there():\n    assert later.__name__ == 'later'\n"
+    )
+    team.green("03", "inc").writes(
+        {"src/calc/later.py": abstract, "tests/agent03/test_later.py": tests}
+    ).commits()
+    answer = team.moa("gate", "03", "--json")
+    assert answer.data["verdict"] == "passed", answer.data["reason"]
