@@ -19,6 +19,7 @@ from pytest_moa.cli.explain import explain
 from pytest_moa.cli.gate import gate
 from pytest_moa.cli.init import init
 from pytest_moa.cli.integrate import integrate
+from pytest_moa.cli.judge import judge
 from pytest_moa.cli.output import say, say_error
 from pytest_moa.cli.status import status
 from pytest_moa.errors import BugError, InterruptedByUserError, MoaError, UsageError
@@ -39,7 +40,7 @@ def moa() -> None:
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
 
 
-for _command in (bootstrap, explain, gate, init, integrate, status):
+for _command in (bootstrap, explain, gate, init, integrate, judge, status):
     moa.add_command(_command)
 
 

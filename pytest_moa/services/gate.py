@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 
 from pytest_moa.errors import AgentError, ConflictError
 from pytest_moa.git import repository as git
@@ -12,14 +14,18 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import GateResult, Verdict
-from pytest_moa.rules.gate import failures
+from pytest_moa.rules.gate import Doubt, failures
 from pytest_moa.rules.threshold import raised
 from pytest_moa.services.allowing import trailers
+from pytest_moa.services.evidence_folder import require_place
 from pytest_moa.services.examine import Examination, ExamineOptions, case_of, examine
 from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without_common_history
 from pytest_moa.services.perform import PerformOptions
 from pytest_moa.services.project import Project
+from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
+from pytest_moa.services.traces import Traces
+from pytest_moa.services.travelling import Asked, Circumstances, Left, leave
 from pytest_moa.services.verdicts import remember
 from pytest_moa.services.words import conflict_words, swept, touched_words
 
@@ -28,13 +34,14 @@ from pytest_moa.services.words import conflict_words, swept, touched_words
 class GateOptions:
     """`threshold` may raise the policy's figure, never lower it; `head` gates that commit instead of the branch's.
 
-    `allow` are the caller's words for findings that may pass.
+    `allow` are the caller's words for findings that may pass; `evidence` is a folder to leave the evidence in.
     """
 
     threshold: Decimal | None = None
     python: str | None = None
     head: str | None = None
     allow: tuple[Allowance, ...] = ()
+    evidence: Path | None = None
     tell: Telling = field(default_factory=Telling)
 
 
@@ -45,26 +52,43 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     does is never raised: it is the verdict.
     """
     started = time.monotonic()
-    agent, branch = _pinned(project, wanted, options)
+    if options.evidence is not None:
+        require_place(options.evidence)
+    agent, branch = pinned(project, wanted, options.head)
     before = git.fingerprint(project.repo)
     removed = swept()
-    blank = _blank(project, agent, branch)
-    if (nothing := _nothing_to_judge(project, branch)) is not None:
-        reason, remedy = nothing
-        seconds = time.monotonic() - started
-        return replace(blank, verdict="undetermined", reason=reason, remedy=remedy, seconds=seconds)
+    blank = blank_result(project, agent, branch)
+    if (nothing := nothing_to_judge(project, blank, branch)) is not None:
+        result = replace(nothing, seconds=time.monotonic() - started)
+        _leave(project, None, options, result)
+        return result
     with Quarantine.open(project.repo) as quarantine:
-        result = _in_quarantine(project, quarantine, branch, options, blank)
-    result = _untouched(result, git.differences(before, git.fingerprint(project.repo)))
-    notes = (
-        *project.notes,
-        *ahead_of_pushed(project, branch),
-        *removed,
-        *result.notes,
-    )
-    result = replace(result, notes=notes, seconds=time.monotonic() - started)
+        result, traces = judge_candidate(project, quarantine, branch, options, blank)
+        around = Circumstances(
+            around=(*project.notes, *ahead_of_pushed(project, branch), *removed),
+            touched=git.differences(before, git.fingerprint(project.repo)),
+        )
+        result = replace(finished(result, around), seconds=time.monotonic() - started)
+        _leave(project, quarantine, options, result, traces=traces, circumstances=around)
     remember(project, result)
     return result
+
+
+def _leave(
+    project: Project,
+    quarantine: Quarantine | None,
+    options: GateOptions,
+    result: GateResult,
+    *,
+    traces: Traces | Doubt | None = None,
+    circumstances: Circumstances | None = None,
+) -> None:
+    if options.evidence is None:
+        return
+    asked = Asked(threshold=options.threshold, allow=trailers(options.allow))
+    leave(
+        options.evidence, project, quarantine, Left(result, traces, asked, circumstances or Circumstances())
+    )
 
 
 def threshold_of(project: Project, asked: Decimal | None) -> tuple[Decimal, tuple[str, ...]]:
@@ -77,35 +101,54 @@ def threshold_of(project: Project, asked: Decimal | None) -> tuple[Decimal, tupl
     return raised(policy, asked), ()
 
 
-def _pinned(project: Project, wanted: str, options: GateOptions) -> tuple[Agent, BranchRef]:
-    if options.head is None:
+def pinned(project: Project, wanted: str, commit: str | None) -> tuple[Agent, BranchRef]:
+    """The agent and its branch at its pinned head, or at the commit that the caller names. Raises AgentError."""
+    if commit is None:
         return project.agent(wanted)
 
-    head = git.resolve(project.repo, options.head)
+    head = git.resolve(project.repo, commit)
     if head is None:
         raise AgentError(
-            f"There is no commit {options.head!r} here",
+            f"There is no commit {commit!r} here",
             reason="it was not fetched, or it is no commit",
             remedy="Fetch it, or check out with fetch-depth: 0.",
         )
     known = next((a for a in project.agents if a.id == wanted), Agent(id=wanted, name=wanted))
-    name = known.branch.name if known.branch is not None else options.head
-    return known, BranchRef(name=name, ref=options.head, head=head)
+    name = known.branch.name if known.branch is not None else commit
+    return known, BranchRef(name=name, ref=commit, head=head)
 
 
-def _nothing_to_judge(project: Project, branch: BranchRef) -> tuple[str, str | None] | None:
+def nothing_to_judge(project: Project, blank: GateResult, branch: BranchRef) -> GateResult | None:
+    """The result of a branch on which there is nothing to judge; None where there is something."""
     place, commit = place_of_head(project, branch.head)
     if place == "landed":
         as_what = f", as {commit[:10]}" if commit else ""
-        return f"{branch.name} has landed on {project.target.name} already{as_what}", None
-    if place == "untouched":
-        return f"{branch.name} has no commit that {project.target.name} has not", "Commit work on it first."
-    return without_common_history(project, branch)
+        nothing: tuple[str, str | None] | None = (
+            f"{branch.name} has landed on {project.target.name} already{as_what}",
+            None,
+        )
+    elif place == "untouched":
+        nothing = (
+            f"{branch.name} has no commit that {project.target.name} has not",
+            "Commit work on it first.",
+        )
+    else:
+        nothing = without_common_history(project, branch)
+    if nothing is None:
+        return None
+    return replace(blank, verdict="undetermined", reason=nothing[0], remedy=nothing[1])
 
 
-def _in_quarantine(
-    project: Project, quarantine: Quarantine, branch: BranchRef, options: GateOptions, blank: GateResult
-) -> GateResult:
+def judge_candidate(
+    project: Project,
+    quarantine: Quarantine,
+    branch: BranchRef,
+    options: GateOptions,
+    blank: GateResult,
+    *,
+    replay: Callable[[Subject], Traces | Doubt] | None = None,
+) -> tuple[GateResult, Traces | Doubt | None]:
+    """Builds the candidate and judges it, by a run or by the traces that `replay` gives; and what the run left."""
     options.tell.step(f"Merging {branch.name} with {project.target.name}")
     target = project.target
     try:
@@ -118,17 +161,47 @@ def _in_quarantine(
             allow=trailers(options.allow),
         )
     except ConflictError as error:
-        return _conflicted(project, blank, error)
+        return _conflicted(project, blank, error), None
     threshold, notes = threshold_of(project, options.threshold)
     examine_options = ExamineOptions(
         threshold=threshold,
-        perform=PerformOptions(suite=False, python=options.python, tell=options.tell),
+        perform=PerformOptions(suite=False, python=options.python, tell=options.tell, replay=replay),
         allow=options.allow,
     )
     case = case_of(project, quarantine, blank.agent, candidate, examine_options)
-    options.tell.step(f"Running the tests of agent {blank.agent} on the merge")
+    if replay is None:
+        options.tell.step(f"Running the tests of agent {blank.agent} on the merge")
     examination = examine(project, quarantine, case, examine_options)
-    return _result(blank, candidate, examination, notes)
+    return _result(blank, candidate, examination, notes), examination.traces
+
+
+def finished(result: GateResult, circumstances: Circumstances) -> GateResult:
+    """The result with what lies around the run: notes, and a real repository that is not as it was (law 7)."""
+    result = replace(result, notes=(*circumstances.around, *result.notes))
+    if not circumstances.touched:
+        return result
+    reason, remedy = touched_words(circumstances.touched)
+    return undetermined(result, reason, remedy)
+
+
+def undetermined(result: GateResult, reason: str, remedy: str) -> GateResult:
+    """The result with one more reason why nothing can be said; what failed, failed all the same."""
+    verdict: Verdict = "failed" if result.verdict == "failed" else "undetermined"
+    told = f"{result.reason}; {reason}" if result.reason else reason
+    return replace(result, verdict=verdict, reason=told, remedy=remedy)
+
+
+def blank_result(project: Project, agent: Agent, branch: BranchRef) -> GateResult:
+    """A result that says of whom and what it is, and nothing else yet."""
+    return GateResult(
+        agent=agent.id,
+        name=agent.name,
+        branch=branch.name,
+        verdict=None,
+        head=branch.head,
+        target=project.target.head,
+        candidate=None,
+    )
 
 
 def _result(
@@ -161,25 +234,3 @@ def _survivors(examination: Examination) -> tuple[str, ...]:
 def _conflicted(project: Project, blank: GateResult, error: ConflictError) -> GateResult:
     reason, remedy = conflict_words(project, blank.branch, error.paths)
     return replace(blank, verdict="undetermined", reason=reason, remedy=remedy, conflicts=error.paths)
-
-
-def _untouched(result: GateResult, differences: tuple[str, ...]) -> GateResult:
-    """Law 7: a run after which the real repository's settings differ proves nothing."""
-    if not differences:
-        return result
-    reason, remedy = touched_words(differences)
-    verdict: Verdict = "failed" if result.verdict == "failed" else "undetermined"
-    told = f"{result.reason}; {reason}" if result.reason else reason
-    return replace(result, verdict=verdict, reason=told, remedy=remedy)
-
-
-def _blank(project: Project, agent: Agent, branch: BranchRef) -> GateResult:
-    return GateResult(
-        agent=agent.id,
-        name=agent.name,
-        branch=branch.name,
-        verdict=None,
-        head=branch.head,
-        target=project.target.head,
-        candidate=None,
-    )

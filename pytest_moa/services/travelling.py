@@ -1,0 +1,266 @@
+"""What a gate leaves for a judge elsewhere, and how the judge makes traces of it again. Decides nothing.
+
+The layout of the folder is `evidence_folder`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_moa import __version__
+from pytest_moa.errors import UndeterminedError
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.evidence import Evidence, ProcessEnd
+from pytest_moa.model.results import EnvironmentFacts, GateResult
+from pytest_moa.render.json_contract import dumps, gate_json
+from pytest_moa.rules.gate import Doubt
+from pytest_moa.services.evidence_folder import (
+    RESULT,
+    SCHEMA,
+    End,
+    EvidenceFolder,
+    Manifest,
+    Reason,
+    Run,
+    write_folder,
+)
+from pytest_moa.services.old_tests import OldTestsRun
+from pytest_moa.services.project import Project
+from pytest_moa.services.raw_coverage import cleaned
+from pytest_moa.services.subject import Subject
+from pytest_moa.services.traces import Traces
+from pytest_moa.testing.command_run import KEPT, read_command
+from pytest_moa.testing.evidence import read_evidence
+from pytest_moa.testing.request import ChildRequest
+from pytest_moa.testing.untrusted import OddFileError, entries, opened
+
+# The run's name in the folder, and the run's own folder in the quarantine.
+_PLACES = {"main": "run", "old": "old-run", "again": "old-again", "base": "base-run"}
+_RECORD = "record.jsonl"
+# Only where an old conftest could not be loaded does a judgement read what was printed.
+_OUTPUT_COUNTS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the caller of the gate asked for: a threshold, and trailers that let findings through."""
+
+    threshold: Decimal | None = None
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What of a gate lies around its run: notes of the call, what changed in the real repository."""
+
+    around: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A gate's result, what its run left (a Doubt: it could not be started; None: none was due), and the rest."""
+
+    result: GateResult
+    traces: Traces | Doubt | None
+    asked: Asked
+    circumstances: Circumstances
+
+
+def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: Left) -> None:
+    """Writes the evidence of a gate; without a quarantine nothing ran. Raises RefusedError."""
+    result, traces, asked = left.result, left.traces, left.asked
+    files: dict[str, Path | bytes] = {RESULT: result_text(result)}
+    if isinstance(traces, Traces) and quarantine is not None:
+        files |= dict(_files(quarantine, traces))
+    manifest = Manifest(
+        schema=SCHEMA,
+        moa=__version__,
+        agent=result.agent,
+        branch=result.branch,
+        head=result.head or "",
+        target_branch=project.target.name,
+        target=project.target.head,
+        candidate=result.candidate,
+        threshold=None if asked.threshold is None else str(asked.threshold),
+        allow=asked.allow,
+        seconds=result.seconds,
+        around=left.circumstances.around,
+        touched=left.circumstances.touched,
+        files=tuple(sorted(files)),
+        **_of_run(traces),
+    )
+    write_folder(folder, plain(manifest), files)
+
+
+def result_text(result: GateResult) -> bytes:
+    """The object that `moa gate --json` prints, as bytes that always encode."""
+    return (dumps(gate_json(result)) + "\n").encode("utf-8", "backslashreplace")
+
+
+def plain(manifest: Manifest) -> Manifest:
+    """The manifest without lone surrogates (undecodable names), which no JSON in UTF-8 could hold."""
+    return msgspec.convert(_without_surrogates(msgspec.to_builtins(manifest)), Manifest)
+
+
+def plain_text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def traces_of(
+    project: Project, quarantine: Quarantine, subject: Subject, evidence: EvidenceFolder, python: Path
+) -> Traces | Doubt:
+    """The traces of the run that a folder tells of; a Doubt for a run that could not be started.
+
+    `python` analyses the coverage data; nothing of the candidate is run. Raises UndeterminedError for runs that the
+    folder names and no gate makes.
+    """
+    manifest = evidence.manifest
+    if manifest.not_run is not None:
+        return _doubt(manifest.not_run)
+    runs = {run.name: run for run in manifest.runs}
+    if "main" not in runs or len(runs) != len(manifest.runs) or not runs.keys() <= _PLACES.keys():
+        return Doubt(
+            reason="the evidence tells of no run, and the rules forbid none",
+            remedy="Gate the agent again with `--evidence`.",
+        )
+    work = quarantine.make_folder("repo")
+    folder = work / project.prefix if project.prefix else work
+    run_dir = quarantine.make_folder("run")
+    for place in (folder, run_dir / "tmp"):
+        place.mkdir(parents=True, exist_ok=True)
+    request = ChildRequest(python=python, work=work, project=folder, run_dir=run_dir, environ=project.environ)
+    doubts = tuple(_doubt(reason) for reason in manifest.doubts)
+    read = {name: _evidence(run, evidence) for name, run in runs.items()}
+    if subject.foreign is None:
+        request, more = cleaned(quarantine, subject, request, evidence.copies, manifest.work)
+        doubts += more
+    else:
+        request = replace(request, run_dir=evidence.copies)
+        main = runs["main"]
+        read["main"] = read_command(evidence.copies, _process_end(main.end), main.problems).evidence
+    return Traces(
+        request=request,
+        evidence=read["main"],
+        environment=EnvironmentFacts(python=manifest.python, key=manifest.environment),
+        work=manifest.work,
+        doubts=doubts,
+        notes=manifest.notes,
+        old_tests=_old_tests(read),
+        runs=manifest.runs_counted,
+    )
+
+
+def _of_run(traces: Traces | Doubt | None) -> dict[str, Any]:
+    ran = traces if isinstance(traces, Traces) else None
+    return {
+        "python": ran.environment.python if ran else "",
+        "environment": ran.environment.key if ran else None,
+        "work": ran.work if ran else "",
+        "runs": tuple(_run(name, evidence) for name, evidence in _evidences(ran)) if ran else (),
+        "runs_counted": ran.runs if ran else 0,
+        "not_run": _reason(traces) if isinstance(traces, Doubt) else None,
+        "doubts": tuple(_reason(doubt) for doubt in ran.doubts) if ran else (),
+        "notes": ran.notes if ran else (),
+    }
+
+
+def _evidences(traces: Traces) -> Iterator[tuple[str, Evidence]]:
+    yield "main", traces.evidence
+    old = traces.old_tests
+    found = (("old", old.evidence), ("again", old.again), ("base", old.baseline)) if old else ()
+    for name, evidence in found:
+        if evidence is not None:
+            yield name, evidence
+
+
+def _files(quarantine: Quarantine, traces: Traces) -> Iterator[tuple[str, Path]]:
+    """The files of the runs, as far as they are files at all: one that is not is a problem in its run already."""
+    for name, _ in _evidences(traces):
+        record = quarantine.folder_path(_PLACES[name]) / _RECORD
+        try:
+            with opened(record):
+                yield _record_name(name), record
+        except OddFileError:
+            continue
+    folder = traces.request.run_dir
+    command = traces.evidence.tool != "pytest"
+    for name in entries(folder, 100_000):
+        if KEPT.fullmatch(name) if command else name.startswith("coverage."):
+            yield name, folder / name
+
+
+def _record_name(run: str) -> str:
+    return _RECORD if run == "main" else f"record-{run}.jsonl"
+
+
+def _evidence(run: Run, evidence: EvidenceFolder) -> Evidence:
+    end = _process_end(run.end)
+    name = _record_name(run.name)
+    if name not in evidence.manifest.files:
+        return Evidence(end=end, problems=run.problems)
+    read = read_evidence(evidence.copies / name, end, run.problems)
+    if run.name == "main" and read.python and read.python != evidence.manifest.python:
+        problem = f"The run's Python was {read.python}, the evidence says {evidence.manifest.python}."
+        return replace(read, problems=(*read.problems, problem))
+    return read
+
+
+def _old_tests(read: Mapping[str, Evidence]) -> OldTestsRun | None:
+    if "old" not in read:
+        return None
+    return OldTestsRun(evidence=read["old"], again=read.get("again"), baseline=read.get("base"))
+
+
+def _run(name: str, evidence: Evidence) -> Run:
+    end = evidence.end
+    kept = End(
+        status=end.status,
+        signal=end.signal,
+        timed_out=end.timed_out,
+        seconds=end.seconds,
+        survivors=end.survivors,
+        output=end.output if name != "main" and end.status == _OUTPUT_COUNTS else "",
+    )
+    return Run(name=name, end=kept, problems=evidence.problems)
+
+
+def _process_end(end: End) -> ProcessEnd:
+    if not 0 <= end.seconds < float("inf"):
+        raise UndeterminedError(
+            "The evidence cannot be believed",
+            reason=f"a run took {end.seconds} seconds",
+            remedy="Gate the agent again with `--evidence`.",
+        )
+    return ProcessEnd(
+        status=end.status,
+        signal=end.signal,
+        timed_out=end.timed_out,
+        seconds=end.seconds,
+        survivors=end.survivors,
+        output=end.output,
+    )
+
+
+def _reason(doubt: Doubt) -> Reason:
+    return Reason(reason=doubt.reason, remedy=doubt.remedy, whole=doubt.whole)
+
+
+def _doubt(reason: Reason) -> Doubt:
+    return Doubt(reason=reason.reason, remedy=reason.remedy, whole=reason.whole)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_surrogates(item) for name, item in value.items()}
+    return value
