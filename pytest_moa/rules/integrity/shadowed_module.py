@@ -70,7 +70,7 @@ _IMPORTED_AS = {
 }
 _ROOTS = ("", "src", "lib")
 _DATA = re.compile(
-    r"(^|/)[\w.-]*(data|fixtures?|resources?|samples?|cases|snapshots|examples?|inputs?|corpus|packages|vendor|stubs)[\w.-]*(/|$)"
+    r"(^|/)[\w.-]*(data|fixtures?|resources?|samples?|cases|snapshots|examples?|inputs?|corpus|vendor|stubs)[\w.-]*(/|$)"
 )
 _REQUIREMENT_FILES = (
     "requirements.txt",
