@@ -13,8 +13,8 @@ from pytest_moa.rules.integrity.live import expressions
 from pytest_moa.rules.integrity.names import FUNCTIONS, Names, walk
 
 WORTH_A_LOOK = re.compile(
-    r"environ|getenv|modules|argv|frame|stack|traceback|cmdline|find_spec|find_loader|import|_called_from|getattr|"
-    r"vars|__dict__|pytest"
+    r"environ|getenv|\bmodules|argv|frame|\bstack|_stack|cmdline|find_spec|find_loader|import_module|__import__|"
+    r"_called_from|getattr|__dict__|\bvars\(|pytest|import (\*|\()|Summary"
 )
 """A source without any of these has no way to ask: reading the words is a hundred times cheaper than the tree."""
 
@@ -24,13 +24,12 @@ ENVIRONMENT = frozenset(
 MODULES = frozenset({"sys.modules"})
 COMMAND = frozenset({"sys.argv", "sys.orig_argv", "__main__"})
 STACK = frozenset(
-    {"inspect.stack", "inspect.currentframe", "inspect.getouterframes", "inspect.trace", "sys._getframe",
+    {"inspect.stack", "inspect.currentframe", "inspect.getouterframes", "sys._getframe",
      "sys._current_frames", "traceback.extract_stack", "traceback.format_stack", "traceback.walk_stack",
      "traceback.StackSummary.extract", "sys._getframemodulename"}
 )  # fmt: skip
 FINDERS = frozenset(
-    {"importlib.util.find_spec", "importlib.import_module", "importlib.metadata.version", "pkgutil.find_loader",
-     "importlib.metadata.distribution", "builtins.__import__", "__import__"}
+    {"importlib.util.find_spec", "importlib.import_module", "pkgutil.find_loader", "builtins.__import__", "__import__"}
 )  # fmt: skip
 
 VARIABLE = re.compile(r"^(PYTEST_|COV_CORE_|COVERAGE_PROCESS|TOX_ENV_NAME|NOSE_|HYPOTHESIS_)")
@@ -42,6 +41,19 @@ DECIDES = frozenset(
      "isdisjoint", "issubset", "issuperset", "findall", "__contains__"}
 )  # fmt: skip
 FLAG = "_called_from_test"
+WORDS = frozenset(
+    {
+        name.rpartition(".")[2]
+        for name in ENVIRONMENT | MODULES | COMMAND | STACK | FINDERS
+        if name != "os.environ.get"
+    }
+    | {FLAG, "cmdline"}
+)
+CHAIN = 3
+"""How many names may stand between a source and the question."""
+
+Bound = dict[str, list[ast.expr]]
+
 LONGEST = 400
 """Nodes looked at for one question: enough for any that a person would write."""
 
@@ -61,29 +73,31 @@ class _Asked:
     def __init__(self, module: Module) -> None:
         self.names: Names = module.names
         self.tree = module.tree
-        self.module = _bound(module.tree, into_scopes=False)
+        self.module = _bound(module.tree)
+        self.words = _leading_there(module.tree)
 
     def all(self) -> Iterator[Question]:
         yield from self._scope(self.tree, {})
 
-    def _scope(self, scope: ast.AST, outer: dict[str, list[ast.expr]]) -> Iterator[Question]:
-        bound = outer if isinstance(scope, ast.Module | ast.ClassDef) else {**outer, **_bound(scope)}
+    def _scope(self, scope: ast.AST, outer: Bound) -> Iterator[Question]:
+        own: Bound | None = outer if isinstance(scope, ast.Module | ast.ClassDef) else None
         for node in walk(getattr(scope, "body", []), into_scopes=False):
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                yield from self._scope(node, bound)
-            if isinstance(node, ast.Try) and isinstance(scope, FUNCTIONS) and _tries_a_tool(node):
-                yield Question("import pytest", node.lineno)
-            if isinstance(node, ast.stmt | ast.match_case):
-                yield from self._statement(node, scope, bound)
+                own = {**outer, **_bound(scope)} if own is None else own
+                yield from self._scope(node, own)
+            elif isinstance(node, ast.stmt | ast.match_case):
+                if isinstance(node, ast.Try) and isinstance(scope, FUNCTIONS) and _tries_a_tool(node):
+                    yield Question("import pytest", node.lineno)
+                for root in self._suspicious(node):
+                    own = {**outer, **_bound(scope)} if own is None else own
+                    nodes = _reach(root, {**self.module, **own})
+                    if self._asks(nodes, scope, decides=_decides(node, nodes)):
+                        yield Question(_shown(root), root.lineno)
+                        break
 
-    def _statement(
-        self, node: ast.stmt | ast.match_case, scope: ast.AST, bound: dict[str, list[ast.expr]]
-    ) -> Iterator[Question]:
-        for root in _roots(node):
-            nodes = _reach(root, {**self.module, **bound})
-            if self._asks(nodes, scope, decides=_decides(node, nodes)):
-                yield Question(_shown(root), root.lineno)
-                return
+    def _suspicious(self, node: ast.stmt | ast.match_case) -> list[ast.expr]:
+        """The statement's own expressions that have a word in them which may lead to a source of such knowledge."""
+        return [root for root in _roots(node) if not self.words.isdisjoint(_words([root]))]
 
     def _asks(self, nodes: list[ast.AST], scope: ast.AST, *, decides: bool) -> bool:
         if any(isinstance(n, ast.Attribute) and n.attr == FLAG for n in nodes):
@@ -126,37 +140,79 @@ class _Asked:
         return found
 
 
-def _bound(scope: ast.AST, *, into_scopes: bool = False) -> dict[str, list[ast.expr]]:
-    """What names of a scope were made from: assigned values, and what loops go over."""
-    found: dict[str, list[ast.expr]] = defaultdict(list)
-    for node in walk(getattr(scope, "body", []), into_scopes=into_scopes):
+def _leading_there(tree: ast.Module) -> frozenset[str]:
+    """Words that stand for a source of such knowledge in this module: its own words, and names made from them."""
+    leading = set(WORDS)
+    made: dict[str, set[str]] = defaultdict(set)
+    for node in walk([tree], into_scopes=True):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                made[alias.asname or alias.name].add(alias.name.rpartition(".")[2])
+        else:
+            for target, value in _made(node):
+                names = _named(target)
+                said = set(_words([value])) if names else set()
+                for name in names:
+                    made[name] |= said
+    for _ in range(CHAIN):
+        leading |= {name for name, said in made.items() if not said.isdisjoint(leading)}
+    return frozenset(leading)
+
+
+def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in walk(nodes, into_scopes=True):
         match node:
-            case ast.Assign(targets=targets, value=value):
-                pairs = [(t, value) for t in targets]
-            case (
-                ast.NamedExpr(target=target, value=value)
-                | ast.For(target=target, iter=value)
-                | ast.comprehension(target=target, iter=value)
-                | ast.withitem(optional_vars=ast.expr() as target, context_expr=value)
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.Constant(value=str() as word):
+                yield "cmdline" if "cmdline" in word else word
+            case ast.Call(
+                func=ast.Name(id="getattr"), args=[_, ast.BinOp() | ast.JoinedStr() | ast.Call(), *_]
             ):
-                pairs = [(target, value)]
-            case _:
-                continue
-        for target, value in pairs:
-            for name in ast.walk(target):
-                if isinstance(name, ast.Name):
-                    found[name.id].append(value)
+                yield FLAG  # who computes a name has something to hide
+
+
+def _made(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """What a node gives names to, and from what: assignments, loops, contexts."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            return [(t, value) for t in targets]
+        case (
+            ast.NamedExpr(target=target, value=value)
+            | ast.For(target=target, iter=value)
+            | ast.comprehension(target=target, iter=value)
+            | ast.withitem(optional_vars=ast.expr() as target, context_expr=value)
+        ):
+            return [(target, value)]
+    return []
+
+
+def _bound(scope: ast.AST) -> Bound:
+    """What names of a scope were made from."""
+    found: Bound = defaultdict(list)
+    for node in walk(getattr(scope, "body", []), into_scopes=False):
+        for target, value in _made(node):
+            for name in _named(target):
+                found[name].append(value)
     return found
 
 
-def _reach(root: ast.AST, bound: dict[str, list[ast.expr]], depth: int = 3) -> list[ast.AST]:
+def _named(target: ast.expr) -> list[str]:
+    if isinstance(target, ast.Name):
+        return [target.id]
+    return [
+        n.id
+        for n in walk([target], into_scopes=True)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+
+
+def _reach(root: ast.AST, bound: Bound, depth: int = CHAIN) -> list[ast.AST]:
     """The nodes of an expression, and of what its names were made from."""
     nodes: list[ast.AST] = []
     queue: list[tuple[ast.AST, int]] = [(root, depth)]
     seen: set[str] = set()
     while queue and len(nodes) < LONGEST:
         top, left = queue.pop()
-        for node in ast.walk(top):
+        for node in walk([top], into_scopes=True):
             nodes.append(node)
             if isinstance(node, ast.Name) and left > 0 and node.id in bound and node.id not in seen:
                 seen.add(node.id)
@@ -174,7 +230,7 @@ def _roots(node: ast.stmt | ast.match_case) -> list[ast.expr]:
     for expr in expressions(node):
         if id(expr) not in seen and isinstance(getattr(expr, "ctx", ast.Load()), ast.Load):
             roots.append(expr)
-            seen.update(map(id, ast.walk(expr)))
+            seen.update(map(id, walk([expr], into_scopes=True)))
     return roots
 
 

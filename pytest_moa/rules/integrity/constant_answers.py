@@ -30,6 +30,7 @@ that the target has, or at tests that ask whether they are tests.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pytest_moa.model.policy import Severity
@@ -39,7 +40,7 @@ from pytest_moa.rules.integrity.copied import Expectations, copied, expectations
 from pytest_moa.rules.integrity.following import Module, Project
 from pytest_moa.rules.integrity.kit import Change, Side, is_test_path
 from pytest_moa.rules.integrity.live import live
-from pytest_moa.rules.integrity.names import FUNCTIONS, Names
+from pytest_moa.rules.integrity.names import FUNCTIONS, Names, walk
 from pytest_moa.rules.integrity.truth import truth
 
 NAME = "constant-answers"
@@ -47,6 +48,9 @@ DEFAULT: Severity = "warn"
 
 COMPARISONS = {"__eq__": True, "__ne__": False, "__lt__": True, "__le__": True, "__gt__": True, "__ge__": True,
                "__contains__": True, "__instancecheck__": True, "__subclasscheck__": True}  # fmt: skip
+COMPARES = re.compile(r"(eq|ne|lt|le|gt|ge|contains|check)__|setattr|type\(")
+"""A source without any of these compares nothing: reading the words is cheaper than walking the tree."""
+
 REMEDY = "Compute the answer from the input; code must not know its tests."
 
 
@@ -77,10 +81,12 @@ def _equal_to_all(change: Change, path: str) -> Iterator[Finding]:
 
 
 def _constant_comparisons(change: Change, path: str, side: Side) -> Iterator[tuple[str, int]]:
+    if not COMPARES.search(change.text(path, side) or ""):
+        return
     module = Project.of(change, side).module(path)
     if module is None:
         return
-    for node in ast.walk(module.tree):
+    for node in walk([module.tree], into_scopes=True):
         if isinstance(node, ast.ClassDef):
             for member in node.body:
                 for name, function in _named_functions(member):
@@ -137,8 +143,9 @@ def _returned(function: ast.AST, names: Names) -> list[ast.expr]:
 
 
 def _asks(change: Change, path: str) -> Iterator[Finding]:
-    had = {q.text for q in _questions(change, path, "base")}
-    for question in _questions(change, path, "head"):
+    asked = _questions(change, path, "head")
+    had = {q.text for q in _questions(change, path, "base")} if asked else set()
+    for question in asked:
         if question.text not in had:
             message = f"the source asks whether it is being tested: `{question.text}`"
             yield _finding(path, question.line, message)

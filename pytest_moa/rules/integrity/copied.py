@@ -54,7 +54,7 @@ def expectations(change: Change) -> Expectations:
         module = project.module(path)
         if module is None or not tests_of(change, path, "head").tests:
             continue
-        for node in ast.walk(module.tree):
+        for node in walk([module.tree], into_scopes=True):
             if isinstance(node, ast.Compare) and len(node.comparators) == 1:
                 left, right = node.left, node.comparators[0]
                 _note_call(left, right, module.names, found)
@@ -123,7 +123,7 @@ def _telling(value: object) -> bool:
 def copied(change: Change, path: str, expected: Expectations) -> Iterator[tuple[str, list[Answer]]]:
     """Functions and tables of the candidate's file with new answers that tests expect, word for word."""
     before, after = (Project.of(change, side).module(path) for side in ("base", "head"))
-    if after is None:
+    if after is None or not (expected.pairs or expected.calls):
         return
     had = set() if before is None else {a.key for a in _known(before)}
     hits = [a for a in _answers(after) if a.key not in had and _telling(a.answer) and expected.names(a)]
@@ -143,7 +143,7 @@ def _known(module: Module) -> Iterator[Answer]:
 
 
 def _answers(module: Module) -> Iterator[Answer]:
-    for node in ast.walk(module.tree):
+    for node in walk([module.tree], into_scopes=True):
         if isinstance(node, FUNCTIONS) and _takes_something(node):
             yield from _answers_of(node, module.names)
 
@@ -173,11 +173,13 @@ def _answers_of(node: Function, names: Names) -> Iterator[Answer]:
         answer = _plain(names.constant(statements[0].value, node))
         if answer is not UNKNOWN:
             yield Answer(node.name, None, answer, statements[0].lineno)
-    for inner in ast.walk(node):
-        for body in (getattr(inner, field, None) for field in ("body", "orelse", "finalbody")):
-            if isinstance(body, list):
-                yield from _branches(body, node, names)
+    for inner in walk(node.body, into_scopes=True):
         yield from _answers_in(inner, node, names)
+        if isinstance(inner, ast.stmt):
+            for body in (getattr(inner, "body", None), getattr(inner, "orelse", None)):
+                if isinstance(body, list):
+                    yield from _branches(body, node, names)
+    yield from _branches(node.body, node, names)
 
 
 def _answers_in(inner: ast.AST, node: Function, names: Names) -> Iterator[Answer]:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from pytest_moa.rules.integrity.names import FUNCTIONS, SCOPES, Names
+from pytest_moa.rules.integrity.names import FUNCTIONS, SCOPES, Names, children
 from pytest_moa.rules.integrity.truth import MUTABLE, truth
 
 LOUD = frozenset({"AssertionError", "Exception", "BaseException"})
@@ -55,7 +55,7 @@ def live(
 def expressions(node: ast.stmt) -> Iterator[ast.expr]:
     """All expressions of a statement itself: not those of statements inside it, nor of lambdas."""
     stack: list[ast.AST] = [
-        child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt | ast.excepthandler)
+        child for child in children(node) if not isinstance(child, ast.stmt | ast.excepthandler)
     ]
     if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         stack = list(node.decorator_list)
@@ -64,7 +64,7 @@ def expressions(node: ast.stmt) -> Iterator[ast.expr]:
         if isinstance(current, ast.expr):
             yield current
         if not isinstance(current, (*SCOPES, ast.stmt, ast.match_case)):
-            stack.extend(ast.iter_child_nodes(current))
+            stack += children(current)
 
 
 def _body(body: Iterable[ast.stmt], state: _State, around: Live) -> bool:

@@ -281,13 +281,40 @@ def abs_small(value: object) -> bool:
 
 
 def walk(body: Iterable[ast.AST], *, into_scopes: bool) -> Iterator[ast.AST]:
-    """All nodes, in order; those of functions, classes and lambdas only where asked for."""
-    stack = list(reversed(list(body)))
+    """All nodes but contexts and operators, in order; those of functions, classes and lambdas only where asked for."""
+    stack = list(body)
+    stack.reverse()
     while stack:
         node = stack.pop()
         yield node
         if into_scopes or not isinstance(node, SCOPES):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+            inner = children(node)
+            inner.reverse()
+            stack += inner
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below one. As `ast.iter_child_nodes`, several times faster, without contexts and operators."""
+    found: list[ast.AST] = []
+    for name in _FIELDS[type(node)]:
+        value = getattr(node, name, None)
+        if value.__class__ is list:
+            found += [v for v in value if isinstance(v, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
+class _Fields(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each kind of node that can hold nodes worth looking at."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        fields = tuple(f for f in kind._fields if f not in ("ctx", "op", "ops", "kind", "id", "attr"))
+        self[kind] = fields
+        return fields
+
+
+_FIELDS = _Fields()
 
 
 def _changed(node: ast.AST) -> list[str]:

@@ -7,8 +7,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 
-from pytest_moa.model.policy import Allowance, Severity
+from pytest_moa.model.policy import Allowance, Policy, Severity
 from pytest_moa.model.results import Finding
+from pytest_moa.rules.integrity.kit import Owner, Ownership
+
+
+def ownership_of(policy: Policy, prefix: str, agent: str) -> Ownership | None:
+    """What the registry gives to whom, as paths below the repository's root; None where it names nobody's files.
+
+    `prefix` is the working directory as the beginning of a path: empty, or ending in a slash.
+    """
+    owners = tuple(
+        Owner(agent=entry.id, paths=tuple(prefix + path for path in (*entry.source, *entry.tests)))
+        for entry in policy.registry
+        if entry.source
+    )
+    return Ownership(agent=agent, owners=owners) if owners else None
 
 
 def apply_policy(
