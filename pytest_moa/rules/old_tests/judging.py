@@ -167,10 +167,12 @@ def _doubts(evidence: Evidence, blamed: Sequence[Suspect], baseline: Evidence | 
         reasons = [d for d in reasons if evidence.foreign]
     if not reasons or blamed or (_could_not_start(evidence) and not runs_elsewhere(baseline)):
         return []
-    first = reasons[0]
-    return [
-        Doubt(reason=f"the target's own tests on the branch's source: {first.reason}", remedy=first.remedy)
-    ]
+    if _could_not_start(evidence):
+        reason = f"the target's own tests could not be started on the branch's source (exit status {evidence.end.status})"
+        remedy = "They start on the target: look at what the branch changed in settings and conftests."
+        return [Doubt(reason=reason, remedy=remedy)]
+    reason = f"the target's own tests on the branch's source: {reasons[0].reason}"
+    return [Doubt(reason=reason, remedy=reasons[0].remedy)]
 
 
 def _could_not_start(evidence: Evidence) -> bool:

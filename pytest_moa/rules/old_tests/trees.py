@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -43,7 +44,7 @@ class Trees:
             folder
             for path in everything
             for folder in map(str, PurePosixPath(path).parents)
-            if folder.rpartition("/")[2] in _FOLDERS or folder in roots
+            if folder not in {"", "."} and (folder.rpartition("/")[2] in _FOLDERS or folder in roots)
         }
         own = frozenset(folder for folder in folders if _holds_tests(folder, everything, patterns))
 
@@ -110,20 +111,28 @@ class Trees:
 
 def _holds_tests(folder: str, paths: Iterable[str], patterns: tuple[str, ...]) -> bool:
     """A folder that is called `test` may be a part of the package, and `testpaths` may name the source itself: its
-    modules tell. Below a folder with the usual name some test is enough, below another a third has to be tests.
+    modules tell. Below a folder with the usual name some test is enough. Elsewhere the tests have to be the most, and
+    none of them may lie beside its subject (`test_core.py`, `core.py`): source that is taken for a test's own would be
+    put back to the target's version, and the old tests could see nothing.
     """
-    prefix = "" if folder in {"", "."} else folder + "/"
-    tests = others = 0
-    for path in paths:
-        if path.startswith(prefix) and path.endswith(".py") and not path.endswith("/__init__.py"):
-            name = path.rpartition("/")[2]
-            is_test = name == "conftest.py" or any(fnmatchcase(name, p) for p in patterns)
-            tests += is_test
-            others += not is_test
-    if not prefix:
-        return False
-    conventional = folder.rpartition("/")[2] in _FOLDERS
-    return tests > 0 and (conventional or tests * 2 >= others)
+    prefix = folder + "/"
+    modules = [
+        p for p in paths if p.startswith(prefix) and p.endswith(".py") and not p.endswith("/__init__.py")
+    ]
+    tests = {p for p in modules if _is_test_name(p.rpartition("/")[2], patterns)}
+    if folder.rpartition("/")[2] in _FOLDERS or not tests:
+        return bool(tests)
+    others = set(modules) - tests
+    return len(tests) >= len(others) and not any(_subject_of(path) in others for path in tests)
+
+
+def _is_test_name(name: str, patterns: tuple[str, ...]) -> bool:
+    return name == "conftest.py" or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _subject_of(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + re.sub(r"^tests?_|_(tests?|spec)(?=\.py$)", "", name)
 
 
 def _clean(place: str) -> str:
