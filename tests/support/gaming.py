@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from pytest_moa.model.results import Finding
-from pytest_moa.rules.integrity import review
+from pytest_moa.rules.integrity import UNREAD, review
 from pytest_moa.rules.integrity.kit import Ownership, Side
 
 
@@ -59,4 +59,6 @@ def findings(
     def read(path: str, side: Side) -> str | None:
         return stays.get(path)
 
-    return review(files, read, ownership=ownership)
+    found = review(files, read, ownership=ownership)
+    assert not [f for f in found if f.message.startswith(UNREAD)], "a rule broke: that is our mistake"
+    return found

@@ -41,6 +41,12 @@ RULES: tuple[Rule, ...] = (
     agent_instructions,
 )
 
+UNREAD = "this rule could not read the change"
+BUG = (
+    "This is a mistake of pytest-moa's: please report it with the file. Until it is mended, a person who has read the "
+    'change can let it through: `--allow {rule}:PATH --because "…"`.'
+)
+
 
 def review(
     files: Iterable[FileChange | Mapping[str, str | None]],
@@ -76,21 +82,30 @@ def _as_text(given: str | None) -> str | None:
 
 
 def _checked(rule: Rule, change: Change) -> list[Finding]:
+    """What a rule sees; where it breaks on odd input, a finding that blocks, since what was not read is not passed."""
     try:
         return list(rule.check(change))
     except RecursionError:
-        # Real code never nests that deeply; what cannot be read is not waved through.
         where = max(change.files, key=lambda f: len(f.after or ""))
-        return [
-            Finding(
-                rule=rule.NAME,
-                severity="block",
-                path=where.path,
-                line=None,
-                message="the change nests too deeply to be read by this rule",
-                remedy="Split deeply nested expressions into several statements.",
-            )
-        ]
+        remedy = "Split deeply nested expressions into several statements."
+        return [_unread(rule, where.path, "the change nests too deeply to be read by this rule", remedy)]
+    except Exception as error:  # noqa: BLE001 - reported as a finding that blocks; our own tests refuse that finding
+        message = f"{UNREAD}: {type(error).__name__}: {str(error)[:200]}"
+        return [_unread(rule, _culprit(rule, change), message, BUG.format(rule=rule.NAME))]
+
+
+def _unread(rule: Rule, path: str, message: str, remedy: str) -> Finding:
+    return Finding(rule=rule.NAME, severity="block", path=path, line=None, message=message, remedy=remedy)
+
+
+def _culprit(rule: Rule, change: Change) -> str:
+    """The file that the rule breaks on by itself; the first one where it takes several."""
+    for file in change.files:
+        try:
+            list(rule.check(Change((file,), change.read, change.ownership)))
+        except Exception:  # noqa: BLE001 - the one that is looked for
+            return file.path
+    return change.files[0].path if change.files else ""
 
 
 def _sorted(findings: Iterable[Finding]) -> list[Finding]:
