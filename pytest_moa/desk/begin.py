@@ -19,6 +19,7 @@ from pytest_moa.desk.own import Changes, changes_here, own_of
 from pytest_moa.desk.place import Place, find_place, in_words, known_agents, threshold_word, who
 from pytest_moa.desk.plan import AgentPlan, Plan, environment_for, orders_for, with_command_line
 from pytest_moa.desk.report import prepare
+from pytest_moa.desk.review import review_here
 from pytest_moa.desk.session import Desk
 from pytest_moa.desk.typed import distributes, typed
 from pytest_moa.errors import AgentError, MoaError, UsageError
@@ -47,6 +48,13 @@ def begin(config: pytest.Config, parser: pytest.Parser, args: list[str], agent: 
     _insert(config, parser, args, orders)
     bench = bench_for(orders)
     desk = Desk(plan, orders, bench, environment=environment_for(orders, os.environ))
+    if not plan.typed.selections and not options.collectonly:
+        named = options.moa_config
+        order = {
+            "rootdir": str(config.rootpath),
+            "config": str((plan.here / named).resolve()) if named else None,
+        }
+        desk.review = review_here(plan.place, plan.changes, plan.alone, order)
     if distributes(options):
         desk.letter = letters.leave(orders)
     config.pluginmanager.register(bench, "moa-bench")

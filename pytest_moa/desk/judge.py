@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from pytest_moa.desk.measure import contexts_for, lines_of, unwatched, with_impo
 from pytest_moa.desk.order import group_of
 from pytest_moa.desk.orders import Orders
 from pytest_moa.desk.plan import AgentPlan, Plan
+from pytest_moa.desk.review import Seen
 from pytest_moa.desk.witness import only
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import Evidence, FileLines
@@ -37,11 +38,21 @@ def results(
     measuring: Measuring,
     *,
     partial: str | None,
+    seen: Mapping[str, Seen],
     seconds: float,
 ) -> tuple[GateResult, ...]:
-    """A result for each agent of the plan; under `partial` without a verdict."""
+    """A result for each agent of the plan; under `partial` without a verdict. `seen`: what the rules saw, by agent."""
     return tuple(
-        _result(agent, plan, orders, evidence, measuring, partial=partial, seconds=seconds)
+        _result(
+            agent,
+            plan,
+            orders,
+            evidence,
+            measuring,
+            partial=partial,
+            seen=seen.get(agent.id, Seen()),
+            seconds=seconds,
+        )
         for agent in plan.agents
     )
 
@@ -54,6 +65,7 @@ def _result(
     measuring: Measuring,
     *,
     partial: str | None,
+    seen: Seen,
     seconds: float,
 ) -> GateResult:
     mine = only(evidence, _is_mine(agent, plan)) if orders.contexts else evidence
@@ -69,6 +81,8 @@ def _result(
         tests=counts(mine),
         failures=failures(mine),
         coverage=figure,
+        findings=seen.findings,
+        allowed=seen.allowed,
         environment=EnvironmentFacts(python=evidence.python),
         notes=(*plan.notes, *agent.own.notes),
         seconds=seconds,
@@ -79,7 +93,13 @@ def _result(
     if agent.own.absent:
         first = agent.own.doubts[0]
         return replace(result, reason=first.reason, remedy=first.remedy)
-    judged = judge(mine, coverage=figure, doubts=(*plan.doubts, *agent.own.doubts, *doubts))
+    unseen = (seen.doubt,) if seen.doubt is not None else ()
+    judged = judge(
+        mine,
+        coverage=figure,
+        findings=seen.findings,
+        doubts=(*plan.doubts, *agent.own.doubts, *doubts, *unseen),
+    )
     return replace(result, verdict=judged.verdict, reason=judged.reason, remedy=judged.remedy)
 
 

@@ -19,13 +19,15 @@ _SKIPPED = frozenset({"__pycache__", "node_modules", "build", "dist"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What the checked-out branch changed. `doubt`: why that cannot be told. `owner`: whose branch it is."""
+    """What the checked-out branch changed since `base`: added lines, and `paths`, removed ones too. `doubt`: why that cannot be told. `owner`: whose branch it is."""
 
     lines: Mapping[str, frozenset[int]]
     branch: str | None = None
     owner: str | None = None
     head: str | None = None
     target: str | None = None
+    base: str | None = None
+    paths: tuple[str, ...] = ()
     doubt: Doubt | None = None
 
 
@@ -61,7 +63,7 @@ def changes_here(place: Place) -> Changes:
 def _changes(place: Place) -> Changes:
     # No git where there is no repository.
     from pytest_moa.git import repository as git  # noqa: PLC0415
-    from pytest_moa.git.changes import added_lines  # noqa: PLC0415
+    from pytest_moa.git.changes import changes_of_work_tree  # noqa: PLC0415
 
     repo, keys = open_git(place.root), place.policy.git
     branch = branch_here(place)
@@ -83,7 +85,8 @@ def _changes(place: Place) -> Changes:
                 remedy="In a shallow clone, fetch more of it: `git fetch --unshallow`.",
             ),
         )
-    return replace(told, target=target, lines=added_lines(repo, base, None))
+    lines, paths = changes_of_work_tree(repo, base)
+    return replace(told, target=target, base=base, lines=lines, paths=paths)
 
 
 def _no_target(place: Place) -> Doubt:

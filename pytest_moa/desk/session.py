@@ -16,6 +16,7 @@ from pytest_moa.desk.judge import Measuring, results
 from pytest_moa.desk.orders import Orders, withdraw
 from pytest_moa.desk.plan import Plan, can_measure
 from pytest_moa.desk.report import as_json, in_a_line, write
+from pytest_moa.desk.review import Review, Seen
 from pytest_moa.desk.witness import Witness
 from pytest_moa.model.evidence import ForeignModule
 from pytest_moa.model.results import GateResult
@@ -32,6 +33,7 @@ class Desk:
         self.witness = Witness()
         self.results: tuple[GateResult, ...] = ()
         self.letter: Path | None = None
+        self.review: Review | None = None
         self._lastfailed = False
         self._started = time.monotonic()
         self._before = {name: os.environ.get(name) for name in environment}
@@ -85,6 +87,7 @@ class Desk:
             evidence,
             self._measuring(session.config),
             partial=self._partial(session.config),
+            seen=self._seen(),
             seconds=time.monotonic() - self._started,
         )
         if self.plan.report is not None:
@@ -108,11 +111,17 @@ class Desk:
     def pytest_unconfigure(self) -> None:
         if self.letter is not None:
             withdraw(self.letter)
+        if self.review is not None:
+            self.review.stop()
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+    def _seen(self) -> Mapping[str, Seen]:
+        """What the rules see, by agent; nobody's changes but those of the checked-out branch are looked at."""
+        return {} if self.review is None else {self.review.agent: self.review.seen()}
 
     def _measuring(self, config: pytest.Config) -> Measuring:
         plugin = config.pluginmanager.getplugin("_cov")

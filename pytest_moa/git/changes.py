@@ -110,9 +110,22 @@ def added_lines(repo: Repository, base: ObjectId, head: ObjectId | None) -> dict
     """
     if head is not None:
         return parse_patch(repo.git.run("diff-tree", "-r", *_PATCH, base, head).stdout)
+    return changes_of_work_tree(repo, base)[0]
+
+
+def changes_of_work_tree(
+    repo: Repository, base: ObjectId
+) -> tuple[dict[str, frozenset[int]], tuple[str, ...]]:
+    """The added lines of the work tree, and every path in which it differs from `base`: removed ones and both
+    names of a moved one included.
+    """
     with tempfile.TemporaryDirectory(prefix="moa-index-") as place:
         git = _seeing_untracked(repo, Path(place) / "index")
-        return parse_patch(git.run("diff-index", *_PATCH, base, "--").stdout)
+        raw = git.run("diff-index", *_PATCH, base, "--").stdout
+    head = raw.partition(b"\0\0")[0]
+    changes = parse_raw(iter(records(head + b"\0"))) if head else ()
+    paths = {path for change in changes for path in (change.path, change.old_path) if path is not None}
+    return parse_patch(raw), tuple(sorted(paths))
 
 
 def _seeing_untracked(repo: Repository, index: Path) -> Git:

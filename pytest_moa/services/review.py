@@ -13,8 +13,8 @@ from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import Allowed, Finding
 from pytest_moa.rules.integrity import FileChange, review
-from pytest_moa.rules.integrity.kit import Owner, Ownership, Side
-from pytest_moa.rules.integrity.policy import allows, apply_policy, holds
+from pytest_moa.rules.integrity.kit import Side
+from pytest_moa.rules.integrity.policy import allows, apply_policy, holds, ownership_of
 from pytest_moa.services.project import Project
 
 LARGEST = 8 * 1024 * 1024
@@ -114,7 +114,7 @@ def seen_by_rules(
             return reader.read(entry.object).decode("utf-8", "surrogateescape")
 
         files = [_change(path, sides, read) for path in paths]
-        found = review(files, read, ownership=_ownership(project, agent))
+        found = review(files, read, ownership=ownership_of(project.policy, project.prefix, agent))
     large = [path for path in paths if (e := sides["head"].get(path)) is not None and e.size > LARGEST]
     return (*found, *(_too_large(path) for path in large if path.endswith(_READ)))
 
@@ -142,13 +142,3 @@ def _too_large(path: str) -> Finding:
         message=f"the file is too large to be read ({LARGEST // 1024 // 1024} MiB are)",
         remedy="Split it, or keep generated data out of files that Python or its tools read.",
     )
-
-
-def _ownership(project: Project, agent: str) -> Ownership | None:
-    """What the registry gives to whom, as paths below the repository's root; None where it names nobody's files."""
-    owners = tuple(
-        Owner(agent=entry.id, paths=tuple(project.prefix + path for path in (*entry.source, *entry.tests)))
-        for entry in project.policy.registry
-        if entry.source
-    )
-    return Ownership(agent=agent, owners=owners) if owners else None
