@@ -16,6 +16,7 @@ from pytest_moa.render.terminal import gate_report
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.gate import gate as gate_agent
+from pytest_moa.services.probing import ProbesAsked
 
 _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 
@@ -28,6 +29,7 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 @click.option("--head", metavar="COMMIT", help="Gate this commit instead of the branch's head.")
 @options.allow
 @options.because
+@options.probes
 @options.threshold
 @options.python
 @click.option(
@@ -49,6 +51,7 @@ def gate(
     head: str | None,
     allow: tuple[str, ...],
     because: tuple[str, ...],
+    probes: ProbesAsked | None,
     threshold: Decimal | None,
     python: str | None,
     evidence: Path | None,
@@ -71,7 +74,7 @@ def gate(
             project,
             wanted,
             GateOptions(
-                threshold=threshold, python=python, head=head, allow=allowed, evidence=evidence, tell=tell
+                threshold=threshold, python=python, head=head, allow=allowed, probes=probes, evidence=evidence, tell=tell
             ),
         )
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))

@@ -16,6 +16,7 @@ from pytest_moa.render.terminal import integration_lines, safe
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.integrate import IntegrateOptions, land_staged
 from pytest_moa.services.integrate import integrate as integrate_agents
+from pytest_moa.services.probing import ProbesAsked
 
 
 @click.command()
@@ -33,6 +34,7 @@ from pytest_moa.services.integrate import integrate as integrate_agents
 )
 @options.allow
 @options.because
+@options.probes
 @options.threshold
 @options.python
 @options.summary
@@ -49,6 +51,7 @@ def integrate(
     commit: str | None,
     allow: tuple[str, ...],
     because: tuple[str, ...],
+    probes: ProbesAsked | None,
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
@@ -75,7 +78,7 @@ def integrate(
             result = land_staged(project, wanted[0], staged, commit)
         else:
             chosen = IntegrateOptions(
-                threshold=threshold, python=python, stage=stage, allow=allowed, tell=tell
+                threshold=threshold, python=python, stage=stage, allow=allowed, probes=probes, tell=tell
             )
             result = integrate_agents(project, wanted, chosen)
     if as_json:

@@ -10,9 +10,27 @@ from typing import Any
 
 import click
 
+from pytest_moa.services.probing import ProbesAsked
 from pytest_moa.services.project import OpenOptions, Project, agent_here, open_project
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class ProbeCount(click.ParamType[ProbesAsked]):
+    """A whole number of at least 0, or `all`."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ProbesAsked:
+        if value == "all":
+            return "all"
+        try:
+            count = int(value)
+        except (TypeError, ValueError):
+            count = -1
+        if count < 0:
+            self.fail(f"{value!r} is neither a number of at least 0 nor `all`", param, ctx)
+        return count
 
 
 class Percentage(click.ParamType[Decimal]):
@@ -65,6 +83,11 @@ allow = click.option(
     multiple=True,
     metavar="RULE:PATH",
     help="Let the findings of a rule on a path (a glob) through, with --because; the merge commit tells it.",
+)
+probes = click.option(
+    "--probes",
+    type=ProbeCount(),
+    help="How many deliberate faults to try: a number, 0 for none, `all` for every one (default: as the policy says).",
 )
 because = click.option(
     "--because", multiple=True, metavar="TEXT", help="Why: once for all --allow, or once for each."

@@ -29,6 +29,7 @@ from pytest_moa.services.hidden import with_hidden
 from pytest_moa.services.no_new_failure import new_tests_findings
 from pytest_moa.services.old_tests import old_tests_findings
 from pytest_moa.services.perform import PerformOptions, perform
+from pytest_moa.services.probing import ProbesAsked, probe_news, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.review import Judges, Reviewed, judges_for, seen_by_rules
 from pytest_moa.services.subject import Subject, subject_of
@@ -108,11 +109,14 @@ def examine(project: Project, quarantine: Quarantine, case: Case, options: Exami
             findings=reviewed.findings,
             allowed=reviewed.allowed,
         )
-    traces = perform(project, quarantine, case.subject, options.perform)
-    return judged(quarantine, case, traces)
+    asked = replace(options.perform, findings=reviewed.findings)
+    traces = perform(project, quarantine, case.subject, asked)
+    return judged(quarantine, case, traces, probes=options.perform.probes)
 
 
-def judged(quarantine: Quarantine, case: Case, traces: Traces | Doubt) -> Examination:
+def judged(
+    quarantine: Quarantine, case: Case, traces: Traces | Doubt, *, probes: ProbesAsked | None = None
+) -> Examination:
     """The verdict over what a run left and what the rules saw; a Doubt is a run that could not be started."""
     if isinstance(traces, Doubt):
         reviewed = case.reviewed
@@ -124,15 +128,19 @@ def judged(quarantine: Quarantine, case: Case, traces: Traces | Doubt) -> Examin
     files, doubts = _measured(case.judges.project, quarantine, subject, traces)
     figure = coverage_figure(subject.own, files, case.threshold)
     old, doubts_of_old = _old_tests(quarantine, case, traces)
-    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old])
-    all_doubts = [*doubts, *traces.doubts, *doubts_of_old]
-    judgement = judge(evidence, coverage=figure, findings=reviewed.findings, doubts=all_doubts)
+    wish = wish_of(case.judges.project.policy.integrity.probes, probes)
+    probed = probe_news(quarantine, subject, traces, case.reviewed.findings, wish)
+    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old, *probed.findings])
+    findings = probed.confirm(reviewed.findings)
+    all_doubts = [*doubts, *traces.doubts, *doubts_of_old, *probed.doubts]
+    judgement = judge(evidence, coverage=figure, findings=findings, doubts=all_doubts)
     return Examination(
         judgement=judgement,
         evidence=evidence,
         figure=figure,
-        findings=reviewed.findings,
+        findings=findings,
         allowed=reviewed.allowed,
+        probes=probed.figure,
         tests=counts(evidence),
         environment=traces.environment,
         notes=traces.notes,

@@ -21,6 +21,7 @@ from pytest_moa.services.evidence_folder import require_place
 from pytest_moa.services.examine import Examination, ExamineOptions, case_of, examine
 from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without_common_history
 from pytest_moa.services.perform import PerformOptions
+from pytest_moa.services.probing import ProbesAsked
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
@@ -41,6 +42,7 @@ class GateOptions:
     python: str | None = None
     head: str | None = None
     allow: tuple[Allowance, ...] = ()
+    probes: ProbesAsked | None = None
     evidence: Path | None = None
     tell: Telling = field(default_factory=Telling)
 
@@ -165,7 +167,7 @@ def judge_candidate(
     threshold, notes = threshold_of(project, options.threshold)
     examine_options = ExamineOptions(
         threshold=threshold,
-        perform=PerformOptions(suite=False, python=options.python, tell=options.tell, replay=replay),
+        perform=PerformOptions(suite=False, python=options.python, tell=options.tell, replay=replay, probes=options.probes),
         allow=options.allow,
     )
     case = case_of(project, quarantine, blank.agent, candidate, examine_options)

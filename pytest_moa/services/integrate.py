@@ -34,6 +34,7 @@ from pytest_moa.services.examine import Examination, ExamineOptions, case_of, ex
 from pytest_moa.services.gate import threshold_of
 from pytest_moa.services.landings import ahead_of_pushed, history, place_of_head, without_common_history
 from pytest_moa.services.perform import PerformOptions
+from pytest_moa.services.probing import ProbesAsked
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged, write_staged
@@ -55,6 +56,7 @@ class IntegrateOptions:
     python: str | None = None
     stage: Path | None = None
     allow: tuple[Allowance, ...] = ()
+    probes: ProbesAsked | None = None
     tell: Telling = field(default_factory=Telling)
 
 
@@ -319,7 +321,7 @@ def _examined(
     threshold, notes = threshold_of(project, options.threshold)
     examine_options = ExamineOptions(
         threshold=threshold,
-        perform=PerformOptions(suite=True, python=options.python, tell=options.tell),
+        perform=PerformOptions(suite=True, python=options.python, tell=options.tell, probes=options.probes),
         allow=options.allow,
         news_first=True,
     )

@@ -9,14 +9,17 @@ from fnmatch import fnmatchcase
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
+from pytest_moa.model.results import Finding
 from pytest_moa.rules import own_code as rules
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.probes.record import ProbeRecord
 from pytest_moa.rules.selection import missing_tests, suite_arguments
 from pytest_moa.services.commands import run_the_command
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.generated import write_version_files
 from pytest_moa.services.no_new_failure import run_new_tests
 from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
+from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
 from pytest_moa.services.subject import Subject, exists_in, source_roots
@@ -24,17 +27,21 @@ from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.junit import JUnitEvidence
 from pytest_moa.testing.made_environment import discard, verify
+from pytest_moa.testing.probing import Prober
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import run_child
 
 _OTHERS = "everybody else's tests"
+# A caller's word against probes travels with the evidence; without a record the judge takes it for a lost one.
+_NONE_ASKED = ProbeRecord(seed="0", ended="answered", count=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformOptions:
     """`python` counts where the policy names none; `slot` is MOA_SLOT; `suite`: the integration suite as well.
 
-    `replay` gives the traces of a run that was made elsewhere: nothing is run then.
+    `replay` gives the traces of a run that was made elsewhere: nothing is run then. `probes` is how many the caller
+    asked for (None: as the policy says); `findings` are what the rules saw, since warnings direct the probes.
     """
 
     suite: bool
@@ -42,6 +49,8 @@ class PerformOptions:
     slot: int = 0
     tell: Telling = field(default_factory=Telling)
     replay: Callable[[Subject], Traces | Doubt] | None = None
+    probes: ProbesAsked | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def perform(
@@ -92,8 +101,9 @@ def perform(
         environ=project.environ,
         branch_coverage=subject.coverage.branch,
     )
+    prober = _prober(project, quarantine, subject, options, grouped=bool(groups))
     try:
-        ran, runs = _run(quarantine, subject, request, options)
+        ran, runs = _run(quarantine, subject, request, options, prober)
     except UndeterminedError as error:
         return Doubt(reason=str(error), remedy=error.remedy)
     evidence = ran.evidence
@@ -119,6 +129,7 @@ def perform(
         notes=(*generated, *ran.notes, *_without_coverage(subject)),
         old_tests=old,
         new_tests=new,
+        probes=_NONE_ASKED if options.probes == 0 else prober.record if prober is not None else None,
         runs=runs + (old.runs if old is not None else 0) + (new is not None),
     )
 
@@ -131,12 +142,24 @@ def _without_coverage(subject: Subject) -> tuple[str, ...]:
     )
 
 
+def _prober(
+    project: Project, quarantine: Quarantine, subject: Subject, options: PerformOptions, *, grouped: bool
+) -> Prober | None:
+    wish = wish_of(project.policy.integrity.probes, options.probes)
+    wanted = probe_request(quarantine, subject, options.findings, wish, grouped=grouped)
+    return None if wanted is None else Prober(wanted)
+
+
 def _run(
-    quarantine: Quarantine, subject: Subject, request: ChildRequest, options: PerformOptions
+    quarantine: Quarantine,
+    subject: Subject,
+    request: ChildRequest,
+    options: PerformOptions,
+    prober: Prober | None,
 ) -> tuple[JUnitEvidence, int]:
     """pytest, or the agent's own command; and how many children ran tests."""
     if subject.foreign is None:
-        return JUnitEvidence(run_child(request, progress=options.tell.tick)), 1
+        return JUnitEvidence(run_child(request, progress=options.tell.tick, prober=prober)), 1
     suite = _suite(quarantine, subject, request, options) if options.suite else None
     return run_the_command(subject.foreign, request, suite)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import EnvironmentFacts
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.probes.record import ProbeRecord
 from pytest_moa.services.old_tests import OldTestsRun
 from pytest_moa.testing.request import ChildRequest
 
@@ -26,5 +27,6 @@ class Traces:
     notes: tuple[str, ...] = ()
     old_tests: OldTestsRun | None = None
     new_tests: Evidence | None = None
+    probes: ProbeRecord | None = None
     runs: int = 1
     """How many children ran tests."""

@@ -168,7 +168,7 @@ def _take_outcome(event: dict[str, Any], reading: _Reading) -> bool:
     message = _text(event, "message", MESSAGE_LIMIT)
     if name is None or message is None or not isinstance(outcome, str) or outcome not in _OUTCOMES:
         return False
-    if not _is_duration(seconds):
+    if not _is_duration(seconds) or (message and outcome == "passed"):
         return False
     if name not in reading.started:
         reading.problem(f"{name} has an outcome and never started.")

@@ -20,7 +20,6 @@ from typing import Any, Self
 from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
-from pytest_moa.errors import BugError
 from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.rules.gate import judge
 from pytest_moa.rules.probes.course import Answer, Probing, Question
@@ -137,7 +136,13 @@ def ask_all(plan: Plan, asking: _Asking) -> ProbeRecord:
             question = course.send(answer)
         except StopIteration:
             question = None
-    return ProbeRecord(seed=plan.seed, ended=ended, entries=tuple(entries))
+    return ProbeRecord(
+        seed=plan.seed,
+        ended=ended,
+        count=plan.wish.count,
+        thorough=plan.wish.thorough,
+        entries=tuple(entries),
+    )
 
 
 class _Asking:

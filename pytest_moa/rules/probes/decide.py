@@ -11,8 +11,10 @@ Decision = Literal["blind", "fine"]
 HONEST, HOLLOW = 0.70, 0.20
 """The shares of noticed faults that are told apart. Measured: honest suites 0.9 and more, hollow ones 0.2 and less."""
 
-BLIND = 5 * math.log((1 - HOLLOW) / (1 - HONEST))
-FINE = math.log(HOLLOW / HONEST) * 3
+_NOTICED = math.log(HOLLOW / HONEST)
+_UNNOTICED = math.log((1 - HOLLOW) / (1 - HONEST))
+BLIND, FINE = 5 * _UNNOTICED, 3 * _NOTICED
+_SLACK = 1e-9
 
 ENOUGH = 5
 """No fewer probes call a suite blind."""
@@ -24,12 +26,11 @@ def decide(noticed: Iterable[bool]) -> Decision | None:
     Wald's sequential probability ratio test between two shares of noticed faults: an unnoticed fault weighs 0.98, a
     noticed one -1.25; five unnoticed in a row are enough, three noticed in a row as well.
     """
-    weight, tried = 0.0, 0
-    for outcome in noticed:
-        tried += 1
-        weight += math.log(HOLLOW / HONEST) if outcome else math.log((1 - HOLLOW) / (1 - HONEST))
-        if tried >= ENOUGH and weight >= BLIND - 1e-9:
+    weight = 0.0
+    for tried, outcome in enumerate(noticed, start=1):
+        weight += _NOTICED if outcome else _UNNOTICED
+        if tried >= ENOUGH and weight >= BLIND - _SLACK:
             return "blind"
-        if weight <= FINE + 1e-9:
+        if weight <= FINE + _SLACK:
             return "fine"
     return None

@@ -180,7 +180,7 @@ class _Finder:
         self.kinds = _kinds_of_names(node)
         own = list(_own_nodes(node))
         self.generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for part in own)
-        self.returns = _annotated(node)
+        self.returns = _named_type(node.returns)
         self.canaries[node.lineno] = self.canary(body[0])
         for statement in _statements(body):
             self.statement(statement)
@@ -490,15 +490,7 @@ def _kinds_of_names(node: _Function) -> dict[str, str]:
                 found.setdefault(name, set()).add(_kind(value, {}))
             case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
                 found.setdefault(name, set()).add(_named_type(annotation))
-            case ast.AugAssign():
-                continue
-            case ast.Name(id=name, ctx=ast.Store()) if name not in found:
-                found[name] = set()
     return {name: kind for name, kinds in found.items() if len(kinds) == 1 and (kind := next(iter(kinds)))}
-
-
-def _annotated(node: _Function) -> str | None:
-    return _named_type(node.returns) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
 
 
 def _named_type(annotation: ast.expr | None) -> str | None:

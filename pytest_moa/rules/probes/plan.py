@@ -121,5 +121,14 @@ def _under(warned: Warned, order: list[Fault], tests: Mapping[str, tuple[str, ..
 
 
 def is_of(test: str, function: str) -> bool:
-    """Whether a test id is one of a function's: itself, or one of its parametrised cases."""
-    return test == function or test.startswith(function + "[")
+    """Whether a test id is one of a function's: itself, or one of its parametrised cases.
+
+    Ids are relative to pytest's root folder, which may lie below the repository's: the function's path may be longer.
+    """
+    path, colons, name = test.partition("::")
+    place, _, wanted = function.partition("::")
+    return bool(
+        colons
+        and (name == wanted or name.startswith(wanted + "["))
+        and (place == path or place.endswith("/" + path))
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Any, Literal, TypeGuard, cast, get_args
 
 from pytest_moa.rules.probes.course import Answer, Outcome, Probing, Purpose, Question
 from pytest_moa.rules.probes.plan import Plan
@@ -28,11 +28,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRecord:
+    """`count` and `thorough` are what was asked for (see `plan.Wish`)."""
+
     seed: str
     ended: Ended
+    count: int | None
+    thorough: bool = False
     entries: tuple[Entry, ...] = ()
-    note: str = ""
-    """Why nothing more was asked, where that is worth a sentence."""
 
 
 def entry_of(question: Question, answer: Answer) -> Entry:
@@ -60,7 +62,8 @@ def to_json(record: ProbeRecord) -> dict[str, Any]:
     return {
         "seed": record.seed,
         "ended": record.ended,
-        "note": record.note,
+        "count": record.count,
+        "thorough": record.thorough,
         "entries": [
             {
                 "fault": entry.fault,
@@ -77,19 +80,28 @@ def to_json(record: ProbeRecord) -> dict[str, Any]:
 
 def from_json(data: Any) -> ProbeRecord | None:
     """The record; None where the data are not one."""
-    if not isinstance(data, dict) or set(data) != {"seed", "ended", "note", "entries"}:
+    if not isinstance(data, dict) or set(data) != {"seed", "ended", "count", "thorough", "entries"}:
         return None
-    seed, ended, note, given = data["seed"], data["ended"], data["note"], data["entries"]
+    seed, ended, given = data["seed"], data["ended"], data["entries"]
+    count, thorough = data["count"], data["thorough"]
     if not isinstance(seed, str) or not re.fullmatch(r"[0-9a-f]{1,64}", seed):
         return None
-    if not isinstance(ended, str) or ended not in get_args(Ended) or not _is_text(note):
+    if not isinstance(ended, str) or ended not in get_args(Ended):
+        return None
+    if not isinstance(thorough, bool) or not (count is None or (type(count) is int and 0 <= count < 10**9)):
         return None
     if not isinstance(given, list) or len(given) > ENTRIES:
         return None
     entries = [_entry(one) for one in given]
     if any(entry is None for entry in entries):
         return None
-    return ProbeRecord(seed=seed, ended=ended, note=note, entries=tuple(e for e in entries if e))  # type: ignore[arg-type]  # checked above
+    return ProbeRecord(
+        seed=seed,
+        ended=cast("Ended", ended),
+        count=count,
+        thorough=thorough,
+        entries=tuple(entry for entry in entries if entry is not None),
+    )
 
 
 def _entry(data: Any) -> Entry | None:

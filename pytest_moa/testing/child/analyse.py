@@ -75,7 +75,8 @@ def report(analysis: Any, morfs: list[str], question: dict[str, Any]) -> list[di
     from coverage.exceptions import NoDataError
 
     contexts = question["contexts"]
-    wanted = None if contexts is None else [r"\A%s\Z" % re.escape(label) for label in ["", *contexts]]  # noqa: UP031
+    # A label alone, or with the test that ran: `GROUP|TEST ID`.
+    wanted = None if contexts is None else [r"\A\Z", *(r"(?s)\A%s(\|.*)?\Z" % re.escape(c) for c in contexts)]  # noqa: UP031
     try:
         analysis.json_report(
             morfs=morfs,

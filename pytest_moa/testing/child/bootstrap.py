@@ -15,7 +15,12 @@ from typing import Any
 
 RECORDER, CHECKOUTS, PROBES = "_moa_recorder", "_moa_checkouts", "_moa_probe_server"
 REDIRECTS = "_moa_redirects"
-COPIES = (("recorder", RECORDER), ("checkouts", CHECKOUTS), ("redirects", REDIRECTS), ("probe_server", PROBES))
+COPIES = (
+    ("recorder", RECORDER),
+    ("checkouts", CHECKOUTS),
+    ("redirects", REDIRECTS),
+    ("probe_server", PROBES),
+)
 
 
 def main() -> int:

@@ -440,14 +440,14 @@ def be_silent() -> None:
             status = os.fstat(descriptor)
         except OSError:
             continue
-        if descriptor in (1, 2) or (status.st_dev, status.st_ino) in outputs:
+        if descriptor != nowhere and (descriptor in (1, 2) or (status.st_dev, status.st_ino) in outputs):
             os.dup2(nowhere, descriptor, inheritable=descriptor in (1, 2))
 
 
 def trace_nothing() -> None:
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]  # None ends it, as sys.settrace's None does
-    monitoring = getattr(sys, "monitoring", None)
+    threading.settrace(None)
+    monitoring: Any = getattr(sys, "monitoring", None)
     for tool in range(6) if monitoring is not None else ():
         if monitoring.get_tool(tool) is not None:
             monitoring.set_events(tool, 0)

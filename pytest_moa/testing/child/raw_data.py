@@ -57,6 +57,7 @@ def copy(source: str, target: str, question: dict[str, Any]) -> None:
     try:
         reading.text_factory = lambda raw: raw.decode("utf-8")  # a UnicodeDecodeError is a ValueError
         require_tables(reading)
+        writing.execute("pragma page_size = 1024")  # most data are few
         writing.execute("pragma journal_mode = off")
         writing.execute("pragma synchronous = off")
         writing.execute("begin")
