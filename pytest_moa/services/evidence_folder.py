@@ -78,7 +78,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     environment: str | None
     work: str
     runs: tuple[Run, ...]
-    runs_counted: int
     not_run: Reason | None
     doubts: tuple[Reason, ...]
     touched: tuple[str, ...]

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from pytest_moa import __version__
-from pytest_moa.errors import UndeterminedError
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.model.results import EnvironmentFacts, GateResult
@@ -41,10 +40,9 @@ from pytest_moa.testing.request import ChildRequest
 from pytest_moa.testing.untrusted import OddFileError, entries, opened
 
 # The run's name in the folder, and the run's own folder in the quarantine.
-_PLACES = {"main": "run", "old": "old-run", "again": "old-again", "base": "base-run"}
+_PLACES = {"main": "run", "old": "old-run", "again": "old-again", "base": "base-run", "new": "new-run"}
 _RECORD = "record.jsonl"
-# Only where an old conftest could not be loaded does a judgement read what was printed.
-_OUTPUT_COUNTS = 4
+_OUTPUT_COUNTS = 4  # pytest's status for a conftest that cannot be loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +116,15 @@ def traces_of(
 ) -> Traces | Doubt:
     """The traces of the run that a folder tells of; a Doubt for a run that could not be started.
 
-    `python` analyses the coverage data; nothing of the candidate is run. Raises UndeterminedError for runs that the
-    folder names and no gate makes.
+    `python` analyses the coverage data; nothing of the candidate is run.
     """
     manifest = evidence.manifest
     if manifest.not_run is not None:
         return _doubt(manifest.not_run)
     runs = {run.name: run for run in manifest.runs}
-    if "main" not in runs or len(runs) != len(manifest.runs) or not runs.keys() <= _PLACES.keys():
+    if not _makes_sense(manifest):
         return Doubt(
-            reason="the evidence tells of no run, and the rules forbid none",
+            reason="the evidence tells of no run, or of runs that no gate makes",
             remedy="Gate the agent again with `--evidence`.",
         )
     work = quarantine.make_folder("repo")
@@ -153,7 +150,8 @@ def traces_of(
         doubts=doubts,
         notes=manifest.notes,
         old_tests=_old_tests(read),
-        runs=manifest.runs_counted,
+        new_tests=read.get("new"),
+        runs=len(runs),
     )
 
 
@@ -164,7 +162,6 @@ def _of_run(traces: Traces | Doubt | None) -> dict[str, Any]:
         "environment": ran.environment.key if ran else None,
         "work": ran.work if ran else "",
         "runs": tuple(_run(name, evidence) for name, evidence in _evidences(ran)) if ran else (),
-        "runs_counted": ran.runs if ran else 0,
         "not_run": _reason(traces) if isinstance(traces, Doubt) else None,
         "doubts": tuple(_reason(doubt) for doubt in ran.doubts) if ran else (),
         "notes": ran.notes if ran else (),
@@ -175,7 +172,7 @@ def _evidences(traces: Traces) -> Iterator[tuple[str, Evidence]]:
     yield "main", traces.evidence
     old = traces.old_tests
     found = (("old", old.evidence), ("again", old.again), ("base", old.baseline)) if old else ()
-    for name, evidence in found:
+    for name, evidence in (*found, ("new", traces.new_tests)):
         if evidence is not None:
             yield name, evidence
 
@@ -226,18 +223,12 @@ def _run(name: str, evidence: Evidence) -> Run:
         timed_out=end.timed_out,
         seconds=end.seconds,
         survivors=end.survivors,
-        output=end.output if name != "main" and end.status == _OUTPUT_COUNTS else "",
+        output=_output(name, end.status, end.output),
     )
     return Run(name=name, end=kept, problems=evidence.problems)
 
 
 def _process_end(end: End) -> ProcessEnd:
-    if not 0 <= end.seconds < float("inf"):
-        raise UndeterminedError(
-            "The evidence cannot be believed",
-            reason=f"a run took {end.seconds} seconds",
-            remedy="Gate the agent again with `--evidence`.",
-        )
     return ProcessEnd(
         status=end.status,
         signal=end.signal,
@@ -246,6 +237,23 @@ def _process_end(end: End) -> ProcessEnd:
         survivors=end.survivors,
         output=end.output,
     )
+
+
+def _makes_sense(manifest: Manifest) -> bool:
+    """Whether the runs are those of one gate: each once, the agent's own among them, none longer than the whole."""
+    names = [run.name for run in manifest.runs]
+    return (
+        "main" in names
+        and len(set(names)) == len(names)
+        and set(names) <= _PLACES.keys()
+        and all(0 <= run.end.seconds <= manifest.seconds for run in manifest.runs)
+        and all(run.end.output == _output(run.name, run.end.status, run.end.output) for run in manifest.runs)
+    )
+
+
+def _output(run: str, status: int | None, output: str) -> str:
+    """Only where an old conftest could not be loaded does a judgement read what was printed."""
+    return output if run != "main" and status == _OUTPUT_COUNTS else ""
 
 
 def _reason(doubt: Doubt) -> Reason:

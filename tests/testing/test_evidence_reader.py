@@ -68,6 +68,7 @@ def test_a_whole_record_is_read_without_a_problem(tmp_path: Path) -> None:
         ([BEGIN, collected(), outcome(seconds=True), END], "does not write"),
         ([BEGIN, collected(), outcome(seconds="1"), END], "does not write"),
         ([BEGIN, collected(), outcome(message="m" * 5000), END], "does not write"),
+        ([BEGIN, collected(), start(), outcome(message="m"), SESSION, END], "does not write"),
         ([BEGIN, collected(), json.dumps(outcome()).replace("0.1", "NaN"), END], "not JSON"),
         ([BEGIN, collected(), json.dumps(outcome()).replace("0.1", "1e999"), END], "does not write"),
         ([BEGIN, collected(), outcome(seconds=10**400), END], "does not write"),
