@@ -5,6 +5,7 @@ The layout of the folder is `evidence_folder`'s business.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,6 +20,7 @@ from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.model.results import EnvironmentFacts, GateResult
 from pytest_moa.render.json_contract import dumps, gate_json
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.probes.record import ProbeRecord, from_json, to_json
 from pytest_moa.services.evidence_folder import (
     RESULT,
     SCHEMA,
@@ -37,11 +39,12 @@ from pytest_moa.services.traces import Traces
 from pytest_moa.testing.command_run import KEPT, read_command
 from pytest_moa.testing.evidence import read_evidence
 from pytest_moa.testing.request import ChildRequest
-from pytest_moa.testing.untrusted import OddFileError, entries, opened
+from pytest_moa.testing.untrusted import OddFileError, contents, entries, opened, strict_json
 
 # The run's name in the folder, and the run's own folder in the quarantine.
 _PLACES = {"main": "run", "old": "old-run", "again": "old-again", "base": "base-run", "new": "new-run"}
-_RECORD = "record.jsonl"
+_RECORD, _PROBES = "record.jsonl", "probes.json"
+_PROBES_LIMIT = 64 << 20
 _OUTPUT_COUNTS = 4  # pytest's status for a conftest that cannot be loaded
 
 
@@ -77,6 +80,7 @@ def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: L
     files: dict[str, Path | bytes] = {RESULT: result_text(result)}
     if isinstance(traces, Traces) and quarantine is not None:
         files |= dict(_files(quarantine, traces))
+        files |= _probes_file(traces.probes)
     manifest = Manifest(
         schema=SCHEMA,
         moa=__version__,
@@ -191,6 +195,18 @@ def _files(quarantine: Quarantine, traces: Traces) -> Iterator[tuple[str, Path]]
     for name in entries(folder, 100_000):
         if KEPT.fullmatch(name) if command else name.startswith("coverage."):
             yield name, folder / name
+
+
+def _probes_file(record: ProbeRecord | None) -> dict[str, Path | bytes]:
+    return {} if record is None else {_PROBES: json.dumps(to_json(record), indent=1).encode("ascii") + b"\n"}
+
+
+def _probes(evidence: EvidenceFolder) -> ProbeRecord | None:
+    """The record of the probes; none where it cannot be read, which the judgement takes for a lost one."""
+    try:
+        return from_json(strict_json(contents(evidence.copies / _PROBES, _PROBES_LIMIT)))
+    except (OddFileError, ValueError):
+        return None
 
 
 def _record_name(run: str) -> str:
