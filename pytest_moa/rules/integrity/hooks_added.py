@@ -39,6 +39,7 @@ from pytest_moa.model.results import Finding, FindingSeverity
 from pytest_moa.rules.integrity import settings_files as files
 from pytest_moa.rules.integrity.kit import Change
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN
+from pytest_moa.rules.integrity.reaching import in_tree, reaches, write_place
 from pytest_moa.rules.integrity.sightings import Page, Ref, Sighting, Spot, chain, fresh, page, targets
 
 NAME = "hooks-added"
@@ -124,8 +125,6 @@ _PLUGINS = frozenset(
         "load_setuptools_entrypoints",
     ]
 )
-_WRITES = frozenset("write_text write_bytes unlink rename replace touch symlink_to hardlink_to".split())  # noqa: SIM905
-_FILE_CALLS = re.compile(r"(shutil\.(copy\w*|move|rmtree)|os\.(remove|unlink|rename|replace|symlink|link))")
 _REMEDY = "Use a fixture that tests ask for by name; a hook has to land in a change of its own, or be allowed by a person."
 
 
@@ -140,9 +139,13 @@ def _see(change: Change, page_: Page) -> Iterator[Sighting]:
         yield from _source_hooks(change, page_)
         yield from _source_patches(page_)
         return
+    # Moa's own tests look for what moa runs on.
+    elsewhere = change.text("pytest_moa/__init__.py", "base") is None
     for spot in page_.spots:
         for told in (*_hook(spot, page_, change), *_fixture(spot, page_), *_statement(spot, page_)):
             yield _sighting(told, spot, page_)
+        if elsewhere and (reached := reaches(spot, page_)) is not None:
+            yield _sighting(reached, spot, page_)
     for ref in page_.refs:
         if not ref.imported and (found := _import_machinery(ref)) is not None:
             yield _sighting((_grade(page_, ref.spot), _import_told(found)), ref.spot, page_)
@@ -594,73 +597,10 @@ def _file_write(call: ast.Call, spot: Spot, page_: Page) -> Told | None:
     """A conftest (or a test module as it is imported) that writes into the tree instead of a temporary folder."""
     if spot.where in ("test", "nested") or (page_.role != "conftest" and spot.where == "function"):
         return None
-    place = _write_place(call, spot)
-    if place is None or not _in_tree(place, spot):
+    place = write_place(call, spot)
+    if place is None or not in_tree(place, spot):
         return None
     return _grade(page_, spot), "files of the tree are written while the tests run"
-
-
-def _write_place(call: ast.Call, spot: Spot) -> ast.expr | None:
-    """The expression that says where a call writes; None where it writes nothing."""
-    func = call.func
-    if (
-        isinstance(func, ast.Attribute)
-        and func.attr in _WRITES
-        and not (func.attr == "replace" and len(call.args) != 1)
-    ):
-        return func.value
-    if isinstance(func, ast.Attribute) and func.attr == "open" and _writes_mode(call, 0, spot):
-        return func.value
-    names = spot.dotted(func)
-    if names & {"open", "io.open", "builtins.open", "codecs.open"} and _writes_mode(call, 1, spot):
-        return call.args[0] if call.args else None
-    if any(_FILE_CALLS.fullmatch(n) for n in names) and call.args:
-        return call.args[-1]
-    return None
-
-
-def _writes_mode(call: ast.Call, index: int, spot: Spot) -> bool:
-    given = [k.value for k in call.keywords if k.arg == "mode"] or call.args[index : index + 1]
-    mode = spot.constant(given[0]) if given else "r"
-    return mode is UNKNOWN or (isinstance(mode, str) and bool(set(mode) & set("wax+")))
-
-
-_TREE_FILE = re.compile(
-    r".*\.(py|pyi|toml|ini|cfg|pth|pyc|so|coveragerc|coverage)|(src|tests?|lib)/.*|\.coverage.*"
-)
-
-
-def _in_tree(place: ast.expr, spot: Spot) -> bool:
-    """Whether a path is the tree's: made from `__file__`, the root, a module's file, or a relative literal of source."""
-    parts = [place]
-    for node in ast.walk(place):
-        if isinstance(node, ast.Name):
-            parts += spot.names.values(node.id, spot.function)[:4]
-    nodes = [n for part in parts for n in ast.walk(part)]
-    if any(isinstance(n, ast.Name) and re.search(r"tmp|temp", n.id) for n in nodes):
-        return False
-    for node in nodes:
-        if isinstance(node, ast.Name | ast.Attribute) and chain(node)[-1] in {
-            "__file__",
-            "rootdir",
-            "rootpath",
-            "__path__",
-            "origin",
-            "inipath",
-        }:
-            return True
-        if isinstance(node, ast.Call) and any(
-            n.startswith("inspect.get") or n in {"os.getcwd", "pathlib.Path.cwd"}
-            for n in spot.dotted(node.func)
-        ):
-            return True
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and _TREE_FILE.fullmatch(node.value)
-        ):
-            return True
-    return False
 
 
 def _source_hooks(change: Change, page_: Page) -> Iterator[Sighting]:
