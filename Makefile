@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo    the main job on an example team of six agents, in under a minute'
+	@echo 'make demo    the main job on an example team of eight agents, in about a minute'
 	@echo 'make test    the tests, without the slow tier'
 	@echo 'make check   lint, format, types, layers, workflows'
 	@echo 'make clean   remove what these made'

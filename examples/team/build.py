@@ -53,7 +53,7 @@ def build(folder: Path) -> dict[str, str]:
     _copy(folder)
     _commit(folder, "taskboard 0.4: tasks in a JSON file, with a query language", but="moa.yaml")
     git(folder, "switch", "--quiet", "--create", "develop")
-    _commit(folder, "Six agents start: who they are, and what their work has to show")
+    _commit(folder, "Eight agents start: who they are, and what their work has to show")
     for patch in sorted(BRANCHES.glob("*.patch")):
         git(folder, "switch", "--quiet", "--create", patch.stem, "develop")
         apply(folder, patch)

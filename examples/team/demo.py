@@ -82,6 +82,20 @@ GATES = (
     moa("gate", "04", about="'Leap days are taken care of', it says.", exits=1, says=[LEAP_DAY]),
     moa("gate", "05"),
     moa("gate", "06"),
+    moa(
+        "gate",
+        "07",
+        about="Green, covered, and an expectation of another's test was 'out of date'. The old test says otherwise.",
+        exits=1,
+        says=["old-tests-fail", r"date\(2028, 2, 29\)"],
+    ),
+    moa(
+        "gate",
+        "08",
+        about="100 % coverage. Does any test notice when this code is wrong?",
+        exits=1,
+        says=["100.00%", "probe-blind"],
+    ),
 )
 LANDINGS = (
     moa("integrate", "01", about="What passes is merged, the merge is tested, and what was tested lands."),
@@ -108,6 +122,8 @@ LANDINGS = (
         exits=1,
         says=[SEVEN_DAYS],
     ),
+    moa("integrate", "07", about="Refused in the queue, too.", exits=1, says=["old-tests-fail"]),
+    moa("integrate", "08", exits=1, says=["probe-blind"]),
 )
 SECOND_ROUND = (
     git(
@@ -230,7 +246,8 @@ def write_report(path: Path, done: Sequence[Done], repository: Path) -> None:
 def farewell(folder: Path, repository: Path, seconds: float) -> None:
     say(bold(f"\n=== As expected, in {seconds:.0f} s"))
     say(f"""
-Landed: 01 and 02, and 06 with its second try. Refused: 03 (coverage), 04 (a red test), 05 (a conflict with 02).
+Landed: 01 and 02, and 06 with its second try. Refused: 03 (coverage), 04 (a red test), 05 (a conflict with 02),
+07 (it changed what an old test expects), 08 (its tests look at nothing).
 
   repository   {repository}
   report       {folder / "report.md"}

@@ -50,8 +50,7 @@ def gate_lines(result: GateResult) -> list[str]:
         lines.append(f"📝 {safe(result.reason)}")
     if result.candidate is not None or result.tests.collected:
         lines += _figures(result)
-    lines += [line for finding in result.findings for line in _finding(finding)]
-    lines += _way_out(result.agent, result.findings)
+    lines += _findings(result.agent, result.findings)
     lines += [
         f"🤝 Let through: {a.rule} {safe(a.path)}" + (f" ({safe(a.because)})" if a.because else "")
         for a in result.allowed
@@ -174,6 +173,17 @@ def _coverage(figure: CoverageFigure | None, *, unknown: bool) -> list[str]:
     return lines
 
 
+def _findings(agent: str, findings: Sequence[Finding], most: int = 5) -> list[str]:
+    """Blocking findings first, then warnings, then a few notes: the JSON report has them all."""
+    ordered = sorted(findings, key=lambda f: ("block", "warn", "note").index(f.severity))
+    notes = [f for f in ordered if f.severity == "note"]
+    shown = [f for f in ordered if f.severity != "note"] + notes[:most]
+    lines = [line for finding in shown for line in _finding(finding)]
+    if len(notes) > most:
+        lines.append(f"   and {len(notes) - most} more notes (`--json` has them all)")
+    return [*lines, *_way_out(agent, findings)]
+
+
 def _finding(finding: Finding) -> list[str]:
     place = safe(finding.path) + (f":{finding.line}" if finding.line else "")
     return [
@@ -222,8 +232,7 @@ def _rejected(rejected: Rejected) -> list[str]:
     if red:
         lines.append(f"🧪 Test failures: {red}")
     lines += _failures(rejected.failures)
-    lines += [line for finding in rejected.findings for line in _finding(finding)]
-    lines += _way_out(rejected.agent, rejected.findings)
+    lines += _findings(rejected.agent, rejected.findings)
     if rejected.with_agents:
         lines.append(f"🤝 With: {', '.join(safe(agent) for agent in rejected.with_agents)}")
     if rejected.remedy:

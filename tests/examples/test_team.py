@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -106,10 +107,10 @@ def added_lines(team: Team, branch: str) -> dict[str, set[int]]:
     return lines
 
 
-def test_there_are_six_agents_and_the_registry_knows_them(team: Team) -> None:
+def test_there_are_eight_agents_and_the_registry_knows_them(team: Team) -> None:
     registry = yaml.safe_load((TEAM / "project" / "moa.yaml").read_text(encoding="utf-8"))["registry"]
     assert {entry["id"]: entry["branch"] for entry in registry} == BRANCHES
-    assert IDS == ["01", "02", "03", "04", "05", "06"]
+    assert IDS == ["01", "02", "03", "04", "05", "06", "07", "08"]
     for entry in registry:
         assert all((team.tree(entry["branch"]) / folder).is_dir() for folder in entry["tests"])
 
@@ -130,10 +131,10 @@ def test_the_example_is_large_enough_to_be_real() -> None:
 def test_every_agent_says_that_it_is_done(team: Team) -> None:
     trailer = "--format=%(trailers:key=Moa-Ready,valueonly)"
     said = [team.git("log", "-1", trailer, branch).stdout.strip() for branch in BRANCHES.values()]
-    assert said == ["yes"] * 6
+    assert said == ["yes"] * 8
 
 
-@pytest.mark.parametrize("agent", ["01", "02", "03", "05", "06"])
+@pytest.mark.parametrize("agent", ["01", "02", "03", "05", "06", "07", "08"])
 def test_a_branch_that_is_green_alone(agent: str, team: Team) -> None:
     assert runs_tests(team.tree(BRANCHES[agent])).failed == frozenset()
 
@@ -143,13 +144,32 @@ def test_the_yearly_branch_is_red_by_one_test_of_its_own(team: Team) -> None:
     assert runs_tests(team.tree(BRANCHES["04"])).failed == {test}
 
 
-@pytest.mark.parametrize("agent", ["01", "02", "04", "05", "06"])
+@pytest.mark.parametrize("agent", ["01", "02", "04", "05", "06", "07", "08"])
 def test_a_branch_that_covers_its_own_code(agent: str, team: Team) -> None:
     assert own_coverage(team, agent) >= 95
 
 
 def test_the_search_branch_covers_too_little_of_its_own_code(team: Team) -> None:
     assert 70 <= own_coverage(team, "03") <= 80
+
+
+def test_the_quick_branch_is_red_by_the_test_that_it_changed(team: Team, tmp_path: Path) -> None:
+    tree = team.tree(BRANCHES["07"])
+    old = team.tree("develop") / "tests" / "test_recurrence.py"
+    apart = tmp_path / "tree"
+    shutil.copytree(tree, apart)
+    shutil.copy(old, apart / "tests" / "test_recurrence.py")
+    (failed,) = runs_tests(apart, "tests/test_recurrence.py").failed
+    assert failed.startswith("tests/test_recurrence.py::test_the_next_date_exists_in_the_calendar[monthly-")
+
+
+def test_the_digests_tests_pass_with_a_digest_that_says_nothing(team: Team, tmp_path: Path) -> None:
+    apart = tmp_path / "tree"
+    shutil.copytree(team.tree(BRANCHES["08"]), apart)
+    module = apart / "src" / "taskboard" / "digest.py"
+    module.write_text(module.read_text().replace('return "\\n".join(lines) or "Nothing to do."', 'return ""'))
+    assert 'return ""' in module.read_text()
+    assert runs_tests(apart, "tests/agent08").status == 0
 
 
 def test_only_the_two_formats_conflict_and_in_one_file(team: Team) -> None:
