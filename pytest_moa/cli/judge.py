@@ -16,6 +16,7 @@ from pytest_moa.render.terminal import gate_report
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.judge import JudgeOptions
 from pytest_moa.services.judge import judge as judge_folder
+from pytest_moa.services.probing import ProbesAsked
 
 
 @click.command()
@@ -23,6 +24,7 @@ from pytest_moa.services.judge import judge as judge_folder
 @click.option("--head", metavar="COMMIT", help="The commit that was gated with --head.")
 @options.allow
 @options.because
+@options.probes
 @options.threshold
 @click.option("--python", metavar="PATH", help="The interpreter that analyses the coverage data.")
 @options.summary
@@ -37,6 +39,7 @@ def judge(
     head: str | None,
     allow: tuple[str, ...],
     because: tuple[str, ...],
+    probes: ProbesAsked | None,
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
@@ -53,7 +56,9 @@ def judge(
     allowed = allowances(allow, because)
     with progress() as tell:
         project = options.opened(directory, config, target, fetch=fetch)
-        chosen = JudgeOptions(threshold=threshold, python=python, head=head, allow=allowed, tell=tell)
+        chosen = JudgeOptions(
+            threshold=threshold, python=python, head=head, allow=allowed, probes=probes, tell=tell
+        )
         result = judge_folder(project, folder, chosen)
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))
     if summary is not None:

@@ -34,6 +34,7 @@ from pytest_moa.services.gate import (
     pinned,
     undetermined,
 )
+from pytest_moa.services.probing import ProbesAsked, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
@@ -48,13 +49,15 @@ _AGAIN = "Gate the agent again: `moa gate ID --evidence DIR`."
 class JudgeOptions:
     """`threshold` is the least that the gate must have been asked for; `allow` what its caller let through, said again.
 
-    `head` is the commit that was gated with `--head`; `python` analyses the coverage data.
+    `head` is the commit that was gated with `--head`, `probes` what was asked for with `--probes`; `python` analyses the
+    coverage data.
     """
 
     threshold: Decimal | None = None
     python: str | None = None
     head: str | None = None
     allow: tuple[Allowance, ...] = ()
+    probes: ProbesAsked | None = None
     tell: Telling = field(default_factory=Telling)
 
 
@@ -177,9 +180,24 @@ def _traces(
         )
     try:
         python = _analyst(project, subject, manifest, options.python)
-        return traces_of(project, quarantine, subject, evidence, python)
+        traces = traces_of(project, quarantine, subject, evidence, python)
     except UndeterminedError as error:
         return Doubt(reason=str(error), remedy=error.remedy)
+    if isinstance(traces, Traces) and _fewer_probes(project, traces, options.probes):
+        doubt = Doubt(
+            reason="the gate asked fewer probes than the policy wants",
+            remedy="Say the same --probes to both: the folder is nobody's word.",
+        )
+        return replace(traces, doubts=(*traces.doubts, doubt))
+    return traces
+
+
+def _fewer_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -> bool:
+    record, wish = traces.probes, wish_of(project.policy.integrity.probes, asked)
+    if record is None:
+        return False  # where some are due, their absence is a doubt of its own
+    fewer = record.count is not None and (wish.count is None or record.count < wish.count)
+    return fewer or (wish.thorough and not record.thorough)
 
 
 def _analyst(project: Project, subject: Subject, manifest: Manifest, asked: str | None) -> Path:

@@ -155,6 +155,7 @@ def traces_of(
         notes=manifest.notes,
         old_tests=_old_tests(read),
         new_tests=read.get("new"),
+        probes=_probes(evidence),
         runs=len(runs),
     )
 
@@ -204,9 +205,11 @@ def _probes_file(record: ProbeRecord | None) -> dict[str, Path | bytes]:
 def _probes(evidence: EvidenceFolder) -> ProbeRecord | None:
     """The record of the probes; none where it cannot be read, which the judgement takes for a lost one."""
     try:
-        return from_json(strict_json(contents(evidence.copies / _PROBES, _PROBES_LIMIT)))
+        data = contents(evidence.copies / _PROBES, _PROBES_LIMIT)
+        record = from_json(strict_json(data))
     except (OddFileError, ValueError):
         return None
+    return record if _probes_file(record) == {_PROBES: data} else None
 
 
 def _record_name(run: str) -> str:
