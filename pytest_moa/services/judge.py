@@ -197,7 +197,7 @@ def _fewer_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -
     if record is None:
         return False  # where some are due, their absence is a doubt of its own
     fewer = record.count is not None and (wish.count is None or record.count < wish.count)
-    return fewer or (wish.thorough and not record.thorough)
+    return fewer or (wish.thorough and wish.count != 0 and not record.thorough)
 
 
 def _analyst(project: Project, subject: Subject, manifest: Manifest, asked: str | None) -> Path:
@@ -226,7 +226,7 @@ def _as_recorded(result: GateResult, evidence: EvidenceFolder) -> GateResult:
     return undetermined(
         result,
         f"the evidence proves another result than result.json tells: {differing} differ",
-        "Look at what changed the folder on its way; gate the agent again.",
+        result.remedy or "Look at what changed the folder on its way; gate the agent again.",
     )
 
 

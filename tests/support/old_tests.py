@@ -93,7 +93,7 @@ class Said:
     def blocks(self) -> list[str]:
         """The old tests that block, each as `path::function`, or the path where a whole file does."""
         return [
-            f.message.split("`")[1] if "`" in f.message.split(" passes ")[0] else f.path
+            f.message.split("`")[1] if f.message.startswith("the target's `") else f.path
             for f in self.findings
             if f.severity == "block"
         ]

@@ -210,21 +210,20 @@ def _is_gone(plan: OldTests, suspect: Suspect) -> bool:
 
 
 def _finding(plan: OldTests, suspect: Suspect) -> Finding:
-    what = _what(suspect)
     return Finding(
         rule=NAME,
         severity="block",
         path=suspect.path,
         line=plan.lines.get(suspect.argument),
-        message=f"{what} passes on the target and fails on this branch's source: {suspect.message}",
+        message=f"{_what(suspect)} on this branch's source: {suspect.message}",
         remedy=_REMEDY.format(path=suspect.path),
     )
 
 
 def _what(suspect: Suspect) -> str:
     if "::" in suspect.argument:
-        return f"the target's `{suspect.argument}`"
-    return "the target's version of this file"
+        return f"the target's `{suspect.argument}` passes there and fails"
+    return "the target's version of this file runs there and does not"
 
 
 def _rest(path: str, more: Sequence[Suspect]) -> list[Finding]:
@@ -279,5 +278,6 @@ def _paths_of(plan: OldTests, node: str) -> list[str]:
 
 
 def _short(message: str) -> str:
-    line = " ".join(message.split())
+    # The place in an installed library says less than the words.
+    line = re.sub(r"^/\S+:\d+: ", "", " ".join(message.split()))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

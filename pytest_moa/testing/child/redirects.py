@@ -144,7 +144,7 @@ def found(module: str, name: str, target: Any) -> Any:
     return gone(module, name)
 
 
-class GoneType(type):
+class GoneFromTheBranch(type):
     """The type of what is gone. Whatever a test does with it fails with its name; naming it does not."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - anything may be given
@@ -160,4 +160,4 @@ class GoneType(type):
 def gone(module: str, name: str) -> Any:
     """An exception class, since `pytest.raises` and `except` take nothing else; pytest collects no tests of it."""
     told = "%s has no %r any more" % (module, name)  # noqa: UP031 - the same on every version
-    return GoneType(name, (Exception,), {"told": told, "__test__": False, "__module__": module})
+    return GoneFromTheBranch(name, (Exception,), {"told": told, "__test__": False, "__module__": module})
