@@ -119,7 +119,9 @@ def perform(
     new = run_new_tests(project, quarantine, subject, interpreter, old_options) if green else None
     unclean: tuple[Doubt, ...] = ()
     if subject.foreign is None:
-        request, unclean = cleaned(quarantine, subject, request, request.run_dir, str(work.resolve()))
+        request, unclean = cleaned(
+            quarantine, subject, request, raw=request.run_dir, work=str(work.resolve()), evidence=evidence
+        )
     return Traces(
         request=request,
         evidence=evidence,

@@ -140,7 +140,9 @@ def traces_of(
     doubts = tuple(_doubt(reason) for reason in manifest.doubts)
     read = {name: _evidence(run, evidence) for name, run in runs.items()}
     if subject.foreign is None:
-        request, more = cleaned(quarantine, subject, request, evidence.copies, manifest.work)
+        request, more = cleaned(
+            quarantine, subject, request, raw=evidence.copies, work=manifest.work, evidence=read["main"]
+        )
         doubts += more
     else:
         request = replace(request, run_dir=evidence.copies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pytest_moa.testing.untrusted import OddFileError, entries, opened
@@ -46,12 +46,18 @@ def _size(path: Path) -> int:
 
 
 def clean_data(
-    folder: Path, into: Path, *, work: str, to: str, lengths: Mapping[str, int] | None = None
+    folder: Path,
+    into: Path,
+    *,
+    work: str,
+    to: str,
+    lengths: Mapping[str, int] | None = None,
+    tests: Collection[str] | None = None,
 ) -> str | None:
     """Copies the rows of all data files of `folder` into fresh files in `into`; the reason where they cannot be taken.
 
     Names below `work` are put below `to`; any other name is a reason, as are lines that a file (`lengths`: path below
-    the root, to its number of lines) does not have. Files in `into` are numbered, so that no name travels.
+    the root, to its number of lines) does not have, and lines that none of the collected `tests` can have run. Files in `into` are numbered, so that no name travels.
     """
     try:
         names = raw_files(folder)
@@ -63,6 +69,7 @@ def clean_data(
         "work": work,
         "to": to,
         "lengths": dict(lengths or {}),
+        "tests": None if tests is None else list(tests),
     }
     return _asked(question)
 

@@ -39,9 +39,14 @@ class Run:
         connection.close()
         return self
 
-    def cleaned(self, *, lines: int = 7) -> str | None:
+    def cleaned(self, *tests: str) -> str | None:
         return clean_data(
-            self.raw, self.clean, work=str(self.work), to="/judge/repo", lengths={"a.py": lines}
+            self.raw,
+            self.clean,
+            work=str(self.work),
+            to="/judge/repo",
+            lengths={"a.py": 7},
+            tests=tests or None,
         )
 
     def data(self) -> CoverageData:
@@ -109,6 +114,17 @@ def test_rows_that_coverage_would_not_write_are_refused(
     change(run)
     told = run.cleaned()
     assert told is None if reason is None else (told is not None and reason in told), told
+
+
+@pytest.mark.parametrize("label", ["", "03", "03|@tests::data", "|t.py::a", "03|t.py::b[x|y]"])
+def test_lines_of_groups_fixtures_and_collected_tests_are_taken(run: Run, label: str) -> None:
+    run.traces().says("update context set context = ?", label)
+    assert run.cleaned("t.py::a", "t.py::b[x|y]") is None
+
+
+def test_lines_of_a_test_that_was_not_collected_are_refused(run: Run) -> None:
+    run.traces().says("update context set context = '03|t.py::c'")
+    assert "t.py::c ran, which the record does not know" in (run.cleaned("t.py::a") or "")
 
 
 def test_a_view_in_a_tables_place_is_never_evaluated(run: Run) -> None:

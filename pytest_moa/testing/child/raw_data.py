@@ -87,7 +87,7 @@ def fill(reading: sqlite3.Connection, writing: sqlite3.Connection, question: dic
     # The command line and the hour are nobody's business elsewhere.
     writing.executemany("insert into meta values (?, ?)", [("has_arcs", str(int(arcs == [("1",)])))])
     highest = dict(files(reading, writing, question))
-    contexts = set(texts(reading, writing))
+    contexts = set(texts(reading, writing, question["tests"]))
     move(
         reading,
         writing,
@@ -127,10 +127,15 @@ def below(path: str, work: str) -> str | None:
     return path[len(work) + 1 :] if plain else None
 
 
-def texts(reading: sqlite3.Connection, writing: sqlite3.Connection) -> Iterator[int]:
+def texts(reading: sqlite3.Connection, writing: sqlite3.Connection, tests: list[str] | None) -> Iterator[int]:
+    """The contexts' ids. A label is `GROUP`, `GROUP|TEST ID` or `GROUP|@FIXTURE`: only collected tests run lines."""
+    collected = None if tests is None else {"", *tests}
     for number, label in reading.execute("select id, context from context"):
         if type(number) is not int or not isinstance(label, str) or len(label) > LONGEST_TEXT:
             raise OddDataError("a row of the table `context` is odd")
+        test = label.partition("|")[2]
+        if collected is not None and test not in collected and not test.startswith("@"):
+            raise OddDataError(f"they hold lines that {test[:300]} ran, which the record does not know")
         writing.execute("insert into context values (?, ?)", (number, label))
         yield number
 
