@@ -23,7 +23,7 @@ from pytest_moa.rules.integrity import (
 from pytest_moa.rules.integrity.kit import Change, FileChange, Ownership, Read, Rule
 from pytest_moa.rules.integrity.policy import apply_policy
 
-__all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "page", "review"]
+__all__ = ["RULES", "Change", "FileChange", "Finding", "apply_policy", "review"]
 
 RULES: tuple[Rule, ...] = (
     tests_removed,
@@ -61,12 +61,6 @@ def review(
     """
     change = Change(tuple(_file(f) for f in files), read, ownership)
     return _sorted(finding for rule in RULES for finding in _checked(rule, change))
-
-
-def page(rule: str) -> str | None:
-    """The rule's page as Markdown; None where no rule has that name."""
-    found = next((r for r in RULES if rule == r.NAME), None)
-    return None if found is None else (found.__doc__ or "").strip() + "\n"
 
 
 def _file(given: FileChange | Mapping[str, str | None]) -> FileChange:

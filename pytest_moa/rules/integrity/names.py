@@ -31,11 +31,16 @@ class Names:
         self.package = ".".join(PurePosixPath(path).parts[:-1])
         self.stars: list[str] = []
         self._scopes: dict[int, Bound] = {}
+        self._answers: dict[tuple[int, int], tuple[ast.expr | None, frozenset[str]]] = {}
         self.module = self._bindings(tree.body)
 
     def dotted(self, expr: ast.expr | None, scope: ast.AST | None = None) -> frozenset[str]:
         """The dotted names that an expression may stand for: `{"pytest.mark.skip"}`; empty where it is no name."""
-        return frozenset(self._dotted(expr, self._local(scope), DEEPEST))
+        key = (id(expr), id(scope))
+        if key not in self._answers:
+            # The expression is kept beside its answer, so that no other one can come by its id.
+            self._answers[key] = (expr, frozenset(self._dotted(expr, self._local(scope), DEEPEST)))
+        return self._answers[key][1]
 
     def constant(self, expr: ast.expr | None, scope: ast.AST | None = None) -> object:
         """The value of an expression of constants, UNKNOWN where it is not one."""
