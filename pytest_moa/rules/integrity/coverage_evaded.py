@@ -413,20 +413,10 @@ def _sources(expr: ast.expr, spot: Spot, page: Page, depth: int = 5) -> list[ast
         case ast.BinOp(left=left, right=right):
             inner = [left, right]
         case ast.Name(id=name):
-            inner = [*spot.names.values(name, spot.function)[:4], *_with_bound(page, name)[:4]]
+            inner = [*spot.names.values(name, spot.function)[:4], *page.opened(name)[:4]]
         case ast.IfExp(body=a, orelse=b):
             inner = [a, b]
     return [expr, *(e for i in inner for e in _sources(i, spot, page, depth - 1))]
-
-
-def _with_bound(page: Page, name: str) -> list[ast.expr]:
-    return [
-        s.node.context_expr
-        for s in page.spots
-        if isinstance(s.node, ast.withitem)
-        and isinstance(s.node.optional_vars, ast.Name)
-        and s.node.optional_vars.id == name
-    ]
 
 
 def _is_own(exprs: list[ast.expr], spot: Spot, page: Page) -> bool:

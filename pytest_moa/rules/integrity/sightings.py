@@ -46,7 +46,8 @@ class Spot:
     parent: ast.AST | None
 
     def dotted(self, expr: ast.expr | None) -> frozenset[str]:
-        return frozenset(map(_through, self.names.dotted(expr, self.function)))
+        found = self.names.dotted(expr, self.function)
+        return frozenset(map(_through, found)) if any("." in name for name in found) else found
 
     def constant(self, expr: ast.expr | None) -> object:
         return self.names.constant(expr, self.function)
@@ -96,12 +97,22 @@ class Page:
         self.group = "tests" if self.role in ("conftest", "test", "helper") else "source"
         self.spots = list(_spots(tree, Names(tree, path), self.role))
         self._refs: list[Ref] | None = None
+        self._opened: dict[str, list[ast.expr]] | None = None
 
     @property
     def refs(self) -> list[Ref]:
         if self._refs is None:
             self._refs = [ref for spot in self.spots for ref in _refs(spot)]
         return self._refs
+
+    def opened(self, name: str) -> list[ast.expr]:
+        """What a `with` statement binds to a name."""
+        if self._opened is None:
+            self._opened = {}
+            for node in (s.node for s in self.spots):
+                if isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+                    self._opened.setdefault(node.optional_vars.id, []).append(node.context_expr)
+        return self._opened.get(name, [])
 
     def mentions(self, *dotted: str) -> bool:
         return any(not ref.names.isdisjoint(dotted) for ref in self.refs)
