@@ -183,13 +183,22 @@ def _traces(
         traces = traces_of(project, quarantine, subject, evidence, python)
     except UndeterminedError as error:
         return Doubt(reason=str(error), remedy=error.remedy)
-    if isinstance(traces, Traces) and _fewer_probes(project, traces, options.probes):
-        doubt = Doubt(
+    if isinstance(traces, Traces):
+        more = tuple(_doubts_about_probes(project, traces, options.probes))
+        return replace(traces, doubts=(*traces.doubts, *more))
+    return traces
+
+
+def _doubts_about_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -> Iterator[Doubt]:
+    """What the course of the probes, followed again, does not show."""
+    if _fewer_probes(project, traces, asked):
+        yield Doubt(
             reason="the gate asked fewer probes than the policy wants",
             remedy="Say the same --probes to both: the folder is nobody's word.",
         )
-        return replace(traces, doubts=(*traces.doubts, doubt))
-    return traces
+    named = {entry.answer.test for entry in traces.probes.entries} if traces.probes is not None else set()
+    if strange := sorted(test for test in named.difference(traces.evidence.collected) if test):
+        yield Doubt(reason=f"the probes name {strange[0][:300]}, which was not collected", remedy=_AGAIN)
 
 
 def _fewer_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -> bool:

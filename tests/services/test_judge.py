@@ -174,6 +174,7 @@ def probes(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], objec
         (told("record-old.jsonl", lambda r: r.remove(kind(r, "outcome"))), ""),
         (probes(lambda p: p.update(seed="0123456789abcdef")), "probes differ"),
         (probes(lambda p: p["entries"].pop()), "does not follow"),
+        (probes(lambda p: p["entries"][0].update(test="t.py::x")), "the probes name t.py::x"),
         (probes(lambda p: p.update(count=0, entries=[])), "fewer probes"),
         (lambda f: (f / "probes.json").write_text("{}"), "left no record"),
         (lambda f: (f / "coverage.0000").write_bytes(b""), "no readable coverage data"),
