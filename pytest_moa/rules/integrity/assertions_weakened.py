@@ -163,8 +163,7 @@ def _void(test: Test, check_: Check) -> Finding:
 def _fewer(test: Test, lost: list[Check], gained: list[Check], elsewhere: Counter[str]) -> Iterator[Finding]:
     moved = _constants(getattr(test.place.node, "decorator_list", []))
     gone = [c for c in lost if not elsewhere[c.key] and not (c.values and c.values <= moved)]
-    strong = [c for c in gained if c.strength > WEAK]
-    if len(gone) > len(strong):
+    if len(gone) > sum(c.number for c in gained if c.strength > WEAK):
         shown = ", ".join(f"`{c.text}`" for c in gone[:3])
         yield _finding(test, test.line, f"`{test.qualname}` checks less than before: {shown} is gone")
 

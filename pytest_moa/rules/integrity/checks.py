@@ -48,7 +48,7 @@ class Check:
     """One check: `key` tells the same from another, `subject` what is looked at, `expected` with what it is compared.
 
     `heard` is False where its failure would be caught or come too late for the test to notice, `conditional` is True
-    where it only runs on a condition; `values` are the constants in it.
+    where it only runs on a condition; `values` are the constants in it, `number` is how many checks it stands for.
     """
 
     kind: str
@@ -61,6 +61,7 @@ class Check:
     heard: bool = True
     conditional: bool = False
     values: frozenset[str] = frozenset()
+    number: int = 1
 
     @property
     def counts(self) -> bool:
@@ -73,6 +74,7 @@ class Checks:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._helpers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
         self._tests: dict[int, tuple[Check, ...]] = {}
 
     def of(self, test: Test) -> tuple[Check, ...]:
@@ -168,7 +170,10 @@ class Checks:
         places = [p for p in found_places if is_test_path(p.path) or p.path == module.path]
         if places and depth > 0:
             found = max(self.strength_of_helper(p, owner, depth - 1) for p in places)
-            return _plain("helper", call, call.lineno, found) if found > VOID else None
+            number = max(self._numbers.get(id(p.node), 1) for p in places)
+            return (
+                replace(_plain("helper", call, call.lineno, found), number=number) if found > VOID else None
+            )
         asserting = sorted(n for n in last if n.lower().startswith("assert"))
         if asserting:
             return _unittest(call, asserting[0], module.names, place.node)
@@ -193,7 +198,9 @@ class Checks:
             if isinstance(node, ast.ClassDef):
                 body = [s for m in module.members(node).values() if isinstance(m, FUNCTIONS) for s in m.body]
             checks = self._in(body, module, place, owner, depth)
-            self._helpers[key] = max((c.strength for c in checks if c.counts), default=VOID)
+            counted = [c for c in checks if c.counts]
+            self._helpers[key] = max((c.strength for c in counted), default=VOID)
+            self._numbers[key] = max(1, sum(c.number for c in counted))
         return self._helpers[key]
 
 
@@ -458,6 +465,7 @@ def _raises(call: ast.Call, names: Names, scope: ast.AST | None) -> Check:
         subject="raises",
         expected=",".join(sorted(kinds)),
         values=frozenset(kinds | {_expected(t, names, scope) for t in texts}),
+        number=2 if matched else 1,
     )
 
 

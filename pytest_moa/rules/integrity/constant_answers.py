@@ -38,9 +38,10 @@ from pytest_moa.model.results import Finding
 from pytest_moa.rules.integrity.asking import Question, questions
 from pytest_moa.rules.integrity.copied import Expectations, copied, expectations
 from pytest_moa.rules.integrity.following import Module, Project
-from pytest_moa.rules.integrity.kit import Change, Side, is_test_path
+from pytest_moa.rules.integrity.kit import Change, Side
 from pytest_moa.rules.integrity.live import live
 from pytest_moa.rules.integrity.names import FUNCTIONS, Names, walk
+from pytest_moa.rules.integrity.tests_model import is_test_file
 from pytest_moa.rules.integrity.truth import truth
 
 NAME = "constant-answers"
@@ -56,7 +57,7 @@ REMEDY = "Compute the answer from the input; code must not know its tests."
 
 def check(change: Change) -> Iterator[Finding]:
     changed = [f.path for f in change.python() if f.after is not None and f.after != f.before]
-    sources = [path for path in changed if not is_test_path(path)]
+    sources = [path for path in changed if not is_test_file(change, path)]
     for path in changed:
         yield from _equal_to_all(change, path)
     expected = expectations(change) if sources else None

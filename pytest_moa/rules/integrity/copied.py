@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pytest_moa.rules.integrity.following import Function, Module, Project
-from pytest_moa.rules.integrity.kit import Change, is_test_path
+from pytest_moa.rules.integrity.kit import Change
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, Names, walk
-from pytest_moa.rules.integrity.tests_model import tests_of
+from pytest_moa.rules.integrity.tests_model import is_test_file, tests_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def expectations(change: Change) -> Expectations:
 def _test_files(change: Change) -> Iterator[str]:
     """The change's own test modules, and the unchanged ones that are named after a source that it changes."""
     changed = [f.path for f in change.python()]
-    nearby = [test for path in changed if not is_test_path(path) for test in _named_after(path)]
-    yield from dict.fromkeys((*(p for p in changed if is_test_path(p)), *nearby))
+    nearby = [test for path in changed if not is_test_file(change, path) for test in _named_after(path)]
+    yield from dict.fromkeys((*(p for p in changed if is_test_file(change, p)), *nearby))
 
 
 def _named_after(path: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ from pytest_moa.model.results import Finding
 from pytest_moa.rules.integrity.following import Module, Project
 from pytest_moa.rules.integrity.kit import Change, Side, is_test_path
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, Names, walk
+from pytest_moa.rules.integrity.tests_model import is_test_file
 
 NAME = "mocked-subject"
 DEFAULT: Severity = "warn"
@@ -67,7 +68,7 @@ def check(change: Change) -> Iterator[Finding]:
 
 
 def _test_files(change: Change) -> list[str]:
-    return [f.path for f in change.python() if is_test_path(f.path)]
+    return [f.path for f in change.python() if is_test_file(change, f.path)]
 
 
 def _parts_of(change: Change, path: str, side: Side) -> list[_Part]:

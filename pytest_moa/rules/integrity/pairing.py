@@ -98,8 +98,7 @@ class _Matcher:
                     pairs.append((test, twin))
                     left.remove(test)
                     del free[twin.id]
-        takers = self._takers(pairs, free)
-        folded = [(test, taker) for test in left if (taker := self._taker(test, takers)) is not None]
+        folded = self._folded(left, self._takers(pairs, free))
         found = {test.id for test, _ in folded}
         return Pairing(
             pairs=tuple(pairs),
@@ -124,6 +123,20 @@ class _Matcher:
         ranked = [(likeness(mine, self.words(t)), t) for t in among]
         best = max(ranked, key=lambda pair: pair[0], default=None)
         return best[1] if best is not None and best[0] >= least else None
+
+    def _folded(self, left: list[Test], takers: list[tuple[Test, Counter[str]]]) -> list[tuple[Test, Test]]:
+        """Lost tests with those that took them in: of the same file first, and each takes from one file only."""
+        folded: list[tuple[Test, Test]] = []
+        took: dict[str, str] = {}
+        for near in (True, False):
+            known = {test.id for test, _ in folded}
+            for test in (t for t in left if t.id not in known):
+                open_to = [(t, grown) for t, grown in takers if took.get(t.id, test.path) == test.path]
+                taker = self._taker(test, [(t, g) for t, g in open_to if (t.path == test.path) is near])
+                if taker is not None:
+                    took[taker.id] = test.path
+                    folded.append((test, taker))
+        return folded
 
     def _takers(
         self, pairs: list[tuple[Test, Test]], free: dict[str, Test]

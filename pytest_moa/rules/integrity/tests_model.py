@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from pytest_moa.model.settings import PYTEST_FILES
 from pytest_moa.rules.integrity.following import Module, Place, Project, is_fixture
-from pytest_moa.rules.integrity.kit import Change, Side
+from pytest_moa.rules.integrity.kit import Change, Side, is_test_path
 from pytest_moa.rules.integrity.names import FUNCTIONS
 from pytest_moa.rules.integrity.namespace import Held, Lost, Namespace
 from pytest_moa.rules.integrity.truth import truth
@@ -91,7 +91,7 @@ def tests_of(change: Change, path: str, side: Side) -> ModuleTests:
     key = ("tests", path, side)
     if key not in change.memo:
         project = Project.of(change, side)
-        wanted = patterns(change, side)
+        wanted = patterns(change, side, path)
         module = project.module(path) if collects(path, wanted) else None
         change.memo[key] = NONE if module is None else _Collector(project, module, wanted).collect()
     found: ModuleTests = change.memo[key]
@@ -245,22 +245,36 @@ def _attribute_marks(space: Namespace, name: str, path: str) -> tuple[tuple[str,
     return () if held is None or held.value is None else ((path, held.value),)
 
 
-def patterns(change: Change, side: Side) -> Patterns:
-    """The project's own patterns: the first settings file that speaks of pytest decides, as in pytest."""
-    key = ("patterns", side)
+def patterns(change: Change, side: Side, path: str = "") -> Patterns:
+    """The project's own patterns: the first settings file that speaks of pytest decides, as in pytest.
+
+    Where none in the repository's root does, the file's own folders are asked: a project may live below the root.
+    """
+    found = _patterns_in(change, side, "")
+    folders = (
+        [] if found is not None else [str(p) for p in PurePosixPath(path).parents if str(p) not in (".", "/")]
+    )
+    for folder in folders:
+        found = _patterns_in(change, side, f"{folder}/")
+        if found is not None:
+            return found
+    return found or Patterns()
+
+
+def is_test_file(change: Change, path: str) -> bool:
+    """Whether a file lies where tests lie, by custom or by the project's own settings."""
+    return is_test_path(path) or collects(path, patterns(change, "head", path))
+
+
+def _patterns_in(change: Change, side: Side, folder: str) -> Patterns | None:
+    key = ("patterns", side, folder)
     if key not in change.memo:
-        change.memo[key] = _patterns(change, side)
-    found: Patterns = change.memo[key]
+        given = ((name, change.text(folder + name, side)) for name in PYTEST_FILES)
+        known = (pytest_settings(name, text) for name, text in given if text is not None)
+        settings = next((s for s in known if s is not None), None)
+        change.memo[key] = None if settings is None else _from_settings(settings, folder)
+    found: Patterns | None = change.memo[key]
     return found
-
-
-def _patterns(change: Change, side: Side) -> Patterns:
-    for name in PYTEST_FILES:
-        text = change.text(name, side)
-        settings = None if text is None else pytest_settings(name, text)
-        if settings is not None:
-            return _from_settings(settings)
-    return Patterns()
 
 
 @lru_cache(maxsize=64)
@@ -293,7 +307,7 @@ def _table(document: object, key: str) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _from_settings(settings: Mapping[str, object]) -> Patterns:
+def _from_settings(settings: Mapping[str, object], folder: str) -> Patterns:
     def words(key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         given = settings.get(key)
         listed = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
@@ -304,7 +318,7 @@ def _from_settings(settings: Mapping[str, object]) -> Patterns:
         files=words("python_files", plain.files),
         classes=words("python_classes", plain.classes),
         functions=words("python_functions", plain.functions),
-        testpaths=words("testpaths", ()),
+        testpaths=tuple(folder + path for path in words("testpaths", ())),
         norecurse=words("norecursedirs", plain.norecurse),
         asyncio_auto=settings.get("asyncio_mode") == "auto" or settings.get("anyio_mode") == "auto",
     )

@@ -104,7 +104,7 @@ def _in_functions(
     change: Change, file: FileChange, before: Silence, after: Silence, reported: set[tuple[str, int, str]]
 ) -> Iterator[Finding]:
     """Skips that a conftest, a helper or the source itself gained: unchanged tests may run into them."""
-    if collects(file.path, patterns(change, "head")):
+    if collects(file.path, patterns(change, "head", file.path)):
         return
     module, old = after.project.module(file.path), before.project.module(file.path)
     known = {} if old is None else _functions(old)
