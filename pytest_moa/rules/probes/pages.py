@@ -49,10 +49,10 @@ def test_everything():
             pass
 ```
 
-**How sure:** a sequential test (Wald's) weighs a suite that notices 70 % of the faults against one that notices 20 %. Five
-unnoticed ones in a row are enough for the one, three noticed ones in a row for the other; a doubtful case is asked more.
-With fewer than five answers nobody is called blind. A canary, a fault that any run must notice, comes first: where it
-survives, the changed code did not run, and the probes say nothing.
+**How sure:** a sequential test (Wald's) weighs a suite that notices 80 % of the faults against one that notices 20 %. Five
+unnoticed ones in a row are enough for the one, four noticed ones in a row for the other; a doubtful case is asked more.
+With fewer than five answers nobody is called blind. An unnoticed fault counts only after a canary, a fault that any run
+must notice: where it leaves no mark, the changed code did not run, and the probe says nothing.
 
 **Does not look at** branches without covered code of their own, and says nothing of whether the behaviour is right: it
 shows that tests react.
