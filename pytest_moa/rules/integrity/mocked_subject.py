@@ -59,12 +59,30 @@ class _Part:
 
 def check(change: Change) -> Iterator[Finding]:
     project = Project.of(change, "head")
-    had = {part.body for path in _test_files(change) for part in _parts_of(change, path, "base")}
-    for path in _test_files(change):
+    files = _test_files(change)
+    base = {path: _parts_of(change, path, "base") for path in files}
+    had = {part.body for parts in base.values() for part in parts}
+    for path in files:
         module = project.module(path)
-        for part in _parts_of(change, path, "head"):
-            if module is not None and part.body not in had:
-                yield from _patches_in(part, module, project, change)
+        fresh = [part for part in _parts_of(change, path, "head") if part.body not in had]
+        if module is not None and fresh:
+            names = {part.name for part in fresh}
+            known = _known(change, {p: [b for b in parts if b.name in names] for p, parts in base.items()})
+            for part in fresh:
+                yield from _patches_in(part, module, project, change, known)
+
+
+def _known(change: Change, base: dict[str, list[_Part]]) -> set[tuple[str, str]]:
+    """What the target's tests of these names replace already."""
+    modules = ((Project.of(change, "base").module(path), parts) for path, parts in base.items())
+    return {
+        (part.name, target)
+        for module, parts in modules
+        if module is not None
+        for part in parts
+        for node in walk(part.nodes, into_scopes=True)
+        for target in _targets(node, module.names, part.scope)
+    }
 
 
 def _test_files(change: Change) -> list[str]:
@@ -89,11 +107,13 @@ def _parts(body: Iterable[ast.stmt], owner: str = "") -> Iterator[_Part]:
             yield _Part(owner.rstrip(".") or "the module", (node,), None)
 
 
-def _patches_in(part: _Part, module: Module, project: Project, change: Change) -> Iterator[Finding]:
+def _patches_in(
+    part: _Part, module: Module, project: Project, change: Change, known: set[tuple[str, str]]
+) -> Iterator[Finding]:
     for node in walk(part.nodes, into_scopes=True):
         for target in _targets(node, module.names, part.scope):
             subject = _subject(target, module.path, project, change)
-            if subject is not None:
+            if subject is not None and (part.name, target) not in known:
                 yield Finding(
                     rule=NAME,
                     severity="warn",

@@ -65,11 +65,12 @@ class Silencer:
     line: int
     text: str
     sure: bool = True
+    reasonless: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
         # A name that became private, or public, is the same condition.
-        return (self.kind, re.sub(r"\b_+", "", self.text))
+        return (self.kind, re.sub(r"\b_+", "", self.reasonless or self.text))
 
 
 class Silence:
@@ -440,7 +441,18 @@ def _argument_names(node: ast.AST) -> list[str]:
 
 
 def _silencer(kind: str, path: str, node: ast.expr | ast.stmt) -> Silencer:
-    return Silencer(kind=kind, path=path, line=node.lineno, text=_shown(node))
+    return Silencer(
+        kind=kind, path=path, line=node.lineno, text=_shown(node), reasonless=_shown(_without_reason(node))
+    )
+
+
+def _without_reason(node: ast.expr | ast.stmt) -> ast.expr | ast.stmt:
+    """The call without its reason: another one is no news."""
+    if not isinstance(node, ast.Call):
+        return node
+    kept = [k for k in node.keywords if k.arg not in ("reason", "msg")]
+    texts = [a for a in node.args[1:] if not (isinstance(a, ast.Constant) and isinstance(a.value, str))]
+    return ast.Call(node.func, [*node.args[:1], *texts], kept)
 
 
 def _shown(node: ast.AST) -> str:
