@@ -79,7 +79,7 @@ def verdict(read: JUnitEvidence) -> tuple[str, str]:
         (f"echo '{PASSES}' > out.xml; kill -9 $$", "undetermined", "signal 9"),
         ("mkfifo out.xml", "undetermined", "out.xml cannot be read: it is no regular file"),
         ("ln -s /etc/hostname out.xml", "undetermined", "out.xml cannot be read: it is a link"),
-        ("mkdir out.xml", "undetermined", "out.xml cannot be read"),
+        ("mkdir out.xml", "undetermined", "out.xml cannot be read: it is no regular file"),
     ],
 )
 def test_a_run_is_judged_by_its_reports_and_its_end(

@@ -139,6 +139,9 @@ def test_pipes_links_and_folders_are_refused_without_a_wait(run: Run) -> None:
     os.mkfifo(run.raw / "coverage.pipe")
     assert run.cleaned() == "coverage.pipe: it is no regular file"
     (run.raw / "coverage.pipe").unlink()
+    (run.raw / "coverage.folder").mkdir()
+    assert run.cleaned() == "coverage.folder: it is no regular file"
+    (run.raw / "coverage.folder").rmdir()
     (run.raw / "coverage.link").symlink_to("/etc/hostname")
     assert run.cleaned() == "coverage.link: it is a link"
 
