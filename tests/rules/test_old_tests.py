@@ -307,11 +307,28 @@ def test_what_fails_twice_and_passes_on_the_target_blocks_with_its_line_there() 
         pytest.param(ran({X: "failed"}), ran({X: "failed"}), id="red on the target"),
         pytest.param(ran({X: "failed"}), ran({}, 4), id="a target that cannot run it"),
         pytest.param(ran({X: "failed"}), ran({X: "skipped"}), id="skipped on the target"),
-        pytest.param(ran({X: "failed"}), None, id="a target that was not asked"),
     ],
 )
 def test_nobody_is_blamed_for(again: Evidence, baseline: Evidence | None) -> None:
     assert findings(WANTED, ran({**GREEN, X: "failed"}), again, baseline) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("again", "baseline"),
+    [
+        pytest.param(None, None, id="never run again"),
+        pytest.param(ran({X: "failed"}), None, id="the target not asked"),
+        pytest.param(ran({X: "passed"}, problems=("The record is cut.",)), None, id="a second run that lies"),
+        pytest.param(
+            ran({X: "failed"}), ran({X: "failed"}, problems=("The record is cut.",)), id="a target that lies"
+        ),
+    ],
+)
+def test_a_failure_is_not_cleared_by_evidence_that_is_not_whole(
+    again: Evidence | None, baseline: Evidence | None
+) -> None:
+    found, (_,) = findings(WANTED, ran({**GREEN, X: "failed"}), again, baseline)
+    assert found == []
 
 
 def test_one_parameter_that_broke_is_enough_although_another_is_red_on_the_target_as_well() -> None:

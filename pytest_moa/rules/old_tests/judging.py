@@ -115,10 +115,29 @@ def findings(
     """
     start = broken_start(plan, evidence)
     if start is not None:
-        return ([_finding(plan, start)] if runs_elsewhere(baseline) else []), []
-    left = left_after(suspects(plan, evidence), plan, again)
+        found = [_finding(plan, start)] if runs_elsewhere(baseline) else []
+        return found, [] if found else _lost(baseline, due=True)
+    asked = suspects(plan, evidence)
+    left = left_after(asked, plan, again)
     blamed = [suspect for suspect in left if _passes(plan, suspect, baseline)]
-    return _told(plan, blamed), _doubts(evidence, blamed, baseline)
+    if blamed:
+        return _told(plan, blamed), []
+    lost = [
+        *_lost(again, due=bool(asked)),
+        *_lost(baseline, due=bool(left) or needs_baseline(evidence)),
+    ]
+    return [], lost[:1] or _doubts(evidence, baseline)
+
+
+def _lost(run: Evidence | None, *, due: bool) -> list[Doubt]:
+    """What a run that clears a suspect must not lack: its record, whole."""
+    if run is None:
+        remedy = "Run the gate again: the evidence is not whole."
+        said = "an old test failed, and the run that would tell why is not there"
+        return [Doubt(reason=said, remedy=remedy)] if due else []
+    if not run.problems:
+        return []
+    return [Doubt(reason=f"a failed old test was run again: {run.problems[0]}", remedy="Run the gate again.")]
 
 
 def left_after(asked: Sequence[Suspect], plan: OldTests, again: Evidence | None) -> tuple[Suspect, ...]:
@@ -159,13 +178,13 @@ def _is_of(function: str, argument: str) -> bool:
     return function == argument or function.startswith(argument + "::")
 
 
-def _doubts(evidence: Evidence, blamed: Sequence[Suspect], baseline: Evidence | None) -> list[Doubt]:
+def _doubts(evidence: Evidence, baseline: Evidence | None) -> list[Doubt]:
     """What makes the first run say less than it seems to. Red tests are what it is there for, and no doubt."""
     reasons = [d for d in incomplete(evidence) if not d.whole]
     if evidence.session_status in {0, 5} and not evidence.end.timed_out and not evidence.problems:
         # Nothing collected, or everything skipped: the suspects spoke of what should not be so.
         reasons = [d for d in reasons if evidence.foreign]
-    if not reasons or blamed or (_could_not_start(evidence) and not runs_elsewhere(baseline)):
+    if not reasons or (_could_not_start(evidence) and not runs_elsewhere(baseline)):
         return []
     if _could_not_start(evidence):
         reason = f"the target's own tests could not be started on the branch's source (exit status {evidence.end.status})"
@@ -176,7 +195,7 @@ def _doubts(evidence: Evidence, blamed: Sequence[Suspect], baseline: Evidence | 
 
 
 def _could_not_start(evidence: Evidence) -> bool:
-    return not evidence.collected and not evidence.end.timed_out
+    return not evidence.collected and not evidence.collection_errors and not evidence.end.timed_out
 
 
 def needs_baseline(evidence: Evidence) -> bool:
