@@ -84,7 +84,7 @@ def _weeks(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator
 def _commands(registry: Sequence[RegistryEntry], places: Sequence[str]) -> Iterator[str]:
     """A command without a report proves nothing, and a report that no command writes would be somebody's word."""
     for entry, place in zip(registry, places, strict=True):
-        if entry.command and (not entry.command[0] or " " in entry.command[0]):
+        if len(entry.command) == 1 and " " in entry.command[0]:
             named = shown(entry.command[0])
             yield f"{place}.command: {named} is no program's name (write a list, a word each: `[npm, test]`)"
         if entry.command and entry.junit is None:

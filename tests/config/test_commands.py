@@ -27,8 +27,8 @@ def problems(entry: str) -> tuple[str, ...]:
         ("coverage: lcov.info", "registry[0].command: coverage needs it"),
         ("command: [npm], junit: /tmp/out.xml", "registry[0].junit"),
         ("command: [npm], junit: ../out.xml", "registry[0].junit"),
-        ("command: npm test, junit: out.xml", "registry[0].command: npm test is no program's name"),
-        ("command: [''], junit: out.xml", "is no program's name"),
+        ("command: npm test, junit: out.xml", "is no program's name"),
+        ("command: [''], junit: out.xml", "registry[0].command[0]"),
     ],
 )
 def test_what_belongs_together_and_lies_inside_is_taken(entry: str, problem: str | None) -> None:
