@@ -310,6 +310,49 @@ def test_a_new_test_that_checks_passes(body: str) -> None:
     Trick("sound", after, None, unchanged=HELP).check()
 
 
+HELPERS = """
+from billing import total
+
+EXPECTED = 3
+
+def check(found, expected):
+    assert found == expected
+    assert isinstance(found, int)
+
+class Cases:
+    def same(self, found):
+        assert found == EXPECTED
+"""
+
+
+@pytest.mark.parametrize("path", ["tests/help.py", "tests/conftest.py", "tests/test_billing.py"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("assert found == expected", "pass"),
+        ("assert found == expected", "found == expected"),
+        ("assert found == expected", "assert found is not None"),
+        ("assert found == expected", "assert found == expected or True"),
+        (
+            "assert found == expected",
+            "try:\n        assert found == expected\n    except AssertionError:\n        pass",
+        ),
+        ("assert found == EXPECTED", "assert found"),
+        ("EXPECTED = 3", "EXPECTED = 4"),
+    ],
+)
+def test_a_helper_of_unchanged_tests_that_checks_less_is_told(path: str, old: str, new: str) -> None:
+    before = {path: HELPERS}
+    Trick("helper", {path: HELPERS.replace(old, new)}, "assertions-weakened", "warn", before=before).check()
+
+
+def test_a_name_for_another_expected_value_is_told() -> None:
+    text = "WANTED = 3\n\ndef test_total():\n    assert total([1, 2]) == WANTED\n"
+    before = {"tests/test_billing.py": text}
+    after: dict[str, str | None] = {"tests/test_billing.py": text.replace("= 3", "= 4")}
+    Trick("name", after, "assertions-weakened", "warn", before=before).check()
+
+
 CASE = """
 import unittest
 from billing import total

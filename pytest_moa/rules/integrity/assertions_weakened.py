@@ -34,14 +34,16 @@ from itertools import islice
 from pytest_moa.model.policy import Severity
 from pytest_moa.model.results import Finding
 from pytest_moa.rules.integrity.checks import VOID, WEAK, WIDE, Check, Checks
-from pytest_moa.rules.integrity.following import Project
-from pytest_moa.rules.integrity.kit import Change
+from pytest_moa.rules.integrity.following import Place, Project
+from pytest_moa.rules.integrity.kit import Change, Side
+from pytest_moa.rules.integrity.names import FUNCTIONS
 from pytest_moa.rules.integrity.pairing import Pairing, pairing
-from pytest_moa.rules.integrity.tests_model import Test, function_nodes
+from pytest_moa.rules.integrity.tests_model import Test, function_nodes, is_test_file
 
 NAME = "assertions-weakened"
 DEFAULT: Severity = "warn"
 
+SIDES: tuple[Side, Side] = ("base", "head")
 REMEDY = "Check what the test is named for as strictly as before: the exact value, the exact exception, in the open."
 
 
@@ -52,9 +54,51 @@ def check(change: Change) -> Iterator[Finding]:
     for old, new in found.pairs:
         yield from _compare((old, new), before.of(old), after.of(new), elsewhere)
         yield from _cases_changed(old, new)
+    for old, new in _helpers(change, found):
+        yield from _compare((old, new), before.of(old), after.of(new), elsewhere)
     for test in found.new:
         if test.off is None:
             yield from _checks_nothing(test, after)
+
+
+def _helpers(change: Change, found: Pairing) -> Iterator[tuple[Test, Test]]:
+    """Changed functions beside the tests that are no tests themselves: what these check, tests elsewhere rely on."""
+    tests = {id(new.place.node) for _, new in found.pairs} | {id(test.place.node) for test in found.new}
+    for file in change.python():
+        if is_test_file(change, file.path) and file.before is not None and file.after is not None:
+            before, after = (_functions(change, file.path, side) for side in SIDES)
+            renamed = _constants_of(change, file.path, "base") != _constants_of(change, file.path, "head")
+            for name in sorted(before.keys() & after.keys()):
+                old, new = before[name], after[name]
+                same = not renamed and ast.dump(old.place.node) == ast.dump(new.place.node)
+                if not same and id(new.place.node) not in tests:
+                    yield old, new
+
+
+def _constants_of(change: Change, path: str, side: Side) -> list[str]:
+    """What names of the module stand for, as texts."""
+    tree = change.tree(path, side)
+    return (
+        [] if tree is None else [ast.dump(n) for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign)]
+    )
+
+
+def _functions(change: Change, path: str, side: Side) -> dict[str, Test]:
+    """The module's functions and methods, each as a test would be looked at."""
+    module = Project.of(change, side).module(path)
+    found: dict[str, Test] = {}
+    for name, node in ({} if module is None else module.definitions).items():
+        if isinstance(node, FUNCTIONS):
+            found[name] = Test(path=path, qualname=name, place=Place(path, node))
+        elif isinstance(node, ast.ClassDef) and module is not None:
+            for member, inner in module.members(node).items():
+                if isinstance(inner, FUNCTIONS):
+                    owners = (Place(path, node),)
+                    qualname = f"{name}::{member}"
+                    found[qualname] = Test(
+                        path=path, qualname=qualname, place=Place(path, inner), owners=owners
+                    )
+    return found
 
 
 def _gained_elsewhere(found: Pairing, before: Checks, after: Checks) -> Counter[str]:
@@ -96,7 +140,7 @@ def _compare(
             changed += [(check_, twin)] if _expects_else(check_, twin) else []
         else:
             unmatched.append(check_)
-    yield from _changed(new, changed)
+    yield from _changed(new, changed + _other_constants(before, after))
     yield from _conditional(new, before, after)
     for check_ in after:
         if not check_.counts and check_.key not in known_void and check_.key not in {c.key for c in lost}:
@@ -132,8 +176,19 @@ def _weaker(test: Test, old: Check, new: Check) -> Iterator[Finding]:
 
 def _changed(test: Test, changed: list[tuple[Check, Check]]) -> Iterator[Finding]:
     for old, new in changed[:1]:
-        more = f" (and {len(changed) - 1} more in this test)" if len(changed) > 1 else ""
+        was = "" if old.text != new.text else f" (it was {old.named}, and is {new.named})"
+        more = was or f" (and {len(changed) - 1} more in this test)" if len(changed) > 1 or was else ""
         yield _finding(test, new.line, f"`{old.text}` now expects something else: `{new.text}`{more}")
+
+
+def _other_constants(before: Iterable[Check], after: Iterable[Check]) -> list[tuple[Check, Check]]:
+    """Checks that read as before, with names that stand for other constants now."""
+    known = {c.key: c for c in before if c.counts and c.named is not None}
+    return [
+        (known[c.key], c)
+        for c in after
+        if c.key in known and c.named is not None and c.named != known[c.key].named
+    ]
 
 
 def _expects_else(old: Check, new: Check) -> bool:

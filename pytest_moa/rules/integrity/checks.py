@@ -48,7 +48,8 @@ class Check:
     """One check: `key` tells the same from another, `subject` what is looked at, `expected` with what it is compared.
 
     `heard` is False where its failure would be caught or come too late for the test to notice, `conditional` is True
-    where it only runs on a condition; `values` are the constants in it, `number` is how many checks it stands for.
+    where it only runs on a condition; `values` are the constants in it, `number` is how many checks it stands for;
+    `named` is the expected constant where a name stands for it.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Check:
     conditional: bool = False
     values: frozenset[str] = frozenset()
     number: int = 1
+    named: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -375,6 +377,7 @@ def _assertion(kind: str, test: ast.expr, line: int, names: Names, scope: ast.AS
     negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
     inner = test.operand if isinstance(test, ast.UnaryOp) else test
     expected = ""
+    named = None
     subject = inner
     values = {repr(n.value) for n in ast.walk(test) if isinstance(n, ast.Constant)}
     if isinstance(inner, ast.Compare):
@@ -383,8 +386,9 @@ def _assertion(kind: str, test: ast.expr, line: int, names: Names, scope: ast.AS
         if isinstance(sides[0], ast.Constant):
             sides.reverse()
         subject, expected = sides[0], _expected(sides[1], names, scope)
-        if isinstance(sides[1], ast.Name):
-            values |= {expected} - {ast.dump(sides[1])}
+        if isinstance(sides[1], ast.Name) and expected != ast.dump(sides[1]):
+            values.add(expected)
+            named = expected
     return Check(
         kind=kind,
         key=ast.dump(test),
@@ -394,6 +398,7 @@ def _assertion(kind: str, test: ast.expr, line: int, names: Names, scope: ast.AS
         line=line,
         strength=strength(test, names, scope),
         values=frozenset(values),
+        named=named,
     )
 
 
