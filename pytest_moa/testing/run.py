@@ -39,7 +39,7 @@ def run_child(
     (run_dir / "tmp").mkdir(parents=True, exist_ok=True)
     order = run_dir / "order.json"
     record = run_dir / "record.jsonl"
-    facts = _order(request, record) | {"probes": None if prober is None else _probes(request)}
+    facts = _order(request, record) | {"probes": None if prober is None else _probes(request, prober)}
     order.write_text(json.dumps(facts), encoding="utf-8")
     with nullcontext() if prober is None else prober.beside(request):
         ended = supervise(
@@ -80,9 +80,10 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
     }
 
 
-def _probes(request: ChildRequest) -> dict[str, str]:
-    folder = folder_of(request)
-    return {"folder": str(folder), "ask": str(folder / "ask"), "answer": str(folder / "answer")}
+def _probes(request: ChildRequest, prober: Prober) -> dict[str, Any]:
+    folder, work = folder_of(request), request.work.resolve()
+    own = [str(work / path) for path in prober.wanted.ground.texts]
+    return {"folder": str(folder), "ask": str(folder / "ask"), "answer": str(folder / "answer"), "own": own}
 
 
 def _traced(request: ChildRequest, work: Path) -> list[str]:

@@ -11,13 +11,15 @@ from pytest_moa.rules.probes.faults import Fault, Splice, spliced
 from pytest_moa.rules.probes.plan import Plan, Warned
 
 Purpose = Literal["fault", "placebo", "unchanged", "canary"]
-Outcome = Literal["passed", "failed", "late", "void"]
+Outcome = Literal["passed", "failed", "crashed", "late", "void"]
 Meaning = Literal["noticed", "unnoticed", "void"]
 
 CONFIRMING = 3
 """So many faults are tried for one warning, and all of them have to go unnoticed."""
 FEWEST = 2
 """A warning that fewer faults than this could be tried for is not confirmed."""
+SILENT = 5
+"""So many times the wished number of probes may be asked where most of them only make the code crash."""
 DIRECTED = 12
 """So many probes may follow warnings before the sample is drawn."""
 
@@ -36,7 +38,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`test` is the one that failed or was late; `marked`: the canary left its mark; `ran` counts tests."""
+    """`failed` is an assertion that failed, `crashed` any other end of a test: nobody had to look for that.
+
+    `test` is the one that did not pass; `marked`: the canary left its mark; `ran` counts tests.
+    """
 
     outcome: Outcome
     test: str = ""
@@ -49,7 +54,8 @@ class Probed:
     fault: Fault
     meaning: Meaning
     by: str = ""
-    """The test that noticed."""
+    looked: bool = False
+    """`by` is the test that noticed; `looked`: by an assertion."""
 
 
 Course = Generator[Question, Answer, None]
@@ -74,7 +80,7 @@ class Probing:
         yield from self._directed()
         wish = self.plan.wish
         for fault in self.plan.order:
-            if wish.count is not None and len(self.results) >= wish.count:
+            if self._enough():
                 break
             yield from self._settle(fault)
             self._sample.append(fault.id)
@@ -82,11 +88,22 @@ class Probing:
             if self.decision and not wish.thorough:
                 break
 
+    def _enough(self) -> bool:
+        """Whether the cap is reached. Probes that say nothing about who looks cost little, but are not asked for ever."""
+        wish = self.plan.wish
+        if wish.count is None:
+            return False
+        telling = sum(1 for p in self.results.values() if p.looked or p.meaning == "unnoticed")
+        asked = len(self.results)
+        return asked >= wish.count * (1 if wish.thorough else SILENT) or telling >= wish.count
+
     def _outcomes(self) -> Iterator[bool]:
         for name in self._sample:
             probed = self.results.get(name)
-            if probed is not None and probed.meaning != "void" and probed.fault.strength == "plain":
-                yield probed.meaning == "noticed"
+            if probed is None or probed.fault.strength == "fine":
+                continue
+            if probed.looked or probed.meaning == "unnoticed":
+                yield probed.looked
 
     def _directed(self) -> Course:
         """Warned places first: a warning is confirmed where every fault there goes unnoticed."""
@@ -120,7 +137,7 @@ class Probing:
                 break
             suspect = yield from self._clear(fault, answer.test)
             if suspect is None:
-                self._tell(fault, "noticed", by=answer.test)
+                self._tell(fault, "noticed", by=answer.test, looked=answer.outcome == "failed")
                 return
             if suspect in self._left_out:  # it was left out and failed again: the answers make no sense
                 self._tell(fault, "void")
@@ -177,8 +194,8 @@ class Probing:
             without=tuple(self._left_out),
         )
 
-    def _tell(self, fault: Fault, meaning: Meaning, by: str = "") -> None:
-        self.results[fault.id] = Probed(fault=fault, meaning=meaning, by=by)
+    def _tell(self, fault: Fault, meaning: Meaning, by: str = "", *, looked: bool = False) -> None:
+        self.results[fault.id] = Probed(fault=fault, meaning=meaning, by=by, looked=looked)
 
 
 def meanings(results: Iterable[Probed], meaning: Meaning) -> list[Probed]:

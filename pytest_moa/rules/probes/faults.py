@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Strength = Literal["plain", "fine"]
-"""`plain` faults change what nearly every use of the line shows; `fine` ones (boundaries, constants) need a test at the edge."""
+Strength = Literal["plain", "blunt", "fine"]
+"""`plain` faults change what nearly every use of the line shows; `fine` ones (boundaries, constants) need a test at the
+edge. `blunt` ones return None for want of a known type: a test that only asks for anything at all sees them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class _Finder:
         if changed is None:
             return
         told = f"returns {_short(changed)} instead of {_short(words)}"
-        self.add(statement, value, "return", told, changed, "plain")
+        self.add(statement, value, "return", told, changed, "blunt" if changed == "None" else "plain")
 
     def another(self, value: ast.expr, words: str) -> str | None:
         """Another value of the same type, as far as the text tells the type; None where nothing is to be changed."""

@@ -127,6 +127,7 @@ class Server:
         self.probes = order["probes"]
         self.items = {item.nodeid: item for item in session.items}
         self.texts: dict[str, str] = {}
+        self.files: list[str] = order["probes"]["own"]
         self.functions: dict[str, list[Any]] | None = None
         self.asked = 0
 
@@ -334,12 +335,17 @@ def by_key(module: Any, line: int, shift: int) -> dict[Any, list[Any]]:
 
 
 class Probe:
-    """In the fork: runs items one after the other until one fails, and says so on a pipe."""
+    """In the fork: runs items one after the other until one looked and saw, and says so on a pipe.
+
+    A test that breaks in any other way than by an assertion did not look: those after it may.
+    """
 
     def __init__(self, server: Server, pipe: int) -> None:
         self.server = server
         self.pipe = pipe
-        self.failed: str | None = None
+        self.looked: str | None = None
+        self.broke: str | None = None
+        self.seen: Any = None
 
     def tell(self, what: dict[str, Any]) -> None:
         os.write(self.pipe, json.dumps(what).encode("ascii") + b"\n")
@@ -354,25 +360,57 @@ class Probe:
         change.apply()
         began = time.process_time()
         protocol = self.server.session.config.hook.pytest_runtest_protocol
+        current = ""
         try:
             for item, following in zip(items, [*items[1:], None]):  # noqa: B905 - Python 3.8 has no `strict`
-                self.tell({"start": item.nodeid})
+                current = item.nodeid
+                self.tell({"start": current})
                 protocol(item=item, nextitem=following)
-                if self.failed is not None:
+                if self.looked is not None:
                     break
         except BaseException:  # noqa: BLE001 - whatever ends pytest's own loop is a test that did not pass
-            self.failed = self.failed or "?"
-        outcome = "passed" if self.failed is None else "failed"
-        self.tell({"outcome": outcome, "tests_cpu": round(time.process_time() - began, 6)})
+            self.broke = self.broke or current
+        told = {"outcome": "passed", "tests_cpu": round(time.process_time() - began, 6)}
+        if self.looked is not None:
+            told.update(outcome="failed", test=self.looked)
+        elif self.broke is not None:
+            told.update(outcome="crashed", test=self.broke)
+        self.tell(told)
+
+    def pytest_exception_interact(self, call: Any) -> None:
+        self.seen = call.excinfo
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed:
-            self.failed = report.nodeid
+        if not report.failed:
+            return
+        if self.is_look(report):
+            self.looked = self.looked or report.nodeid
+        else:
+            self.broke = self.broke or report.nodeid
+        self.seen = None
+
+    def is_look(self, report: Any) -> bool:
+        """Whether an assertion of the tests failed, and not one of the code under test, nor that code itself."""
+        if self.seen is None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            return str(getattr(crash, "message", "")).startswith(("assert ", "AssertionError", "Failed: "))
+        value, places = self.seen.value, [entry.frame.code.raw.co_filename for entry in self.seen.traceback]
+        own = {os.path.realpath(path) for path in self.server.files}
+        return is_assertion(value) and not (places and os.path.realpath(places[-1]) in own)
+
+
+def is_assertion(error: Any) -> bool:
+    inner = getattr(error, "exceptions", ())
+    named = {kind.__name__ for kind in type(error).__mro__}
+    return bool(named & LOOKS) or any(is_assertion(one) for one in inner)
+
+
+LOOKS = {"AssertionError", "Failed", "DocTestFailure", "MultipleDoctestFailures"}
 
 
 def listen(reading: int, deadline: float) -> dict[str, Any]:
     """What the fork said: its outcome, and the test that ran last. A fork that fell silent failed in that test."""
-    found: dict[str, Any] = {"outcome": "failed", "test": "", "ran": 0}
+    found: dict[str, Any] = {"outcome": "crashed", "test": "", "ran": 0}
     data = b""
     while True:
         left = deadline - time.monotonic()

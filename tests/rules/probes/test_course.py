@@ -91,6 +91,12 @@ def swallowing(question: Question) -> Answer:
     return Answer(outcome="passed", marked=question.purpose == "canary", ran=1)
 
 
+def crashing(question: Question) -> Answer:
+    """No assertion, but changed code runs into an error of its own."""
+    answer = asserting(question)
+    return replace(answer, outcome="crashed") if answer.outcome == "failed" else answer
+
+
 def elsewhere(question: Question) -> Answer:
     """The code that runs is not the code that was changed."""
     return PASSED
@@ -103,6 +109,7 @@ def elsewhere(question: Question) -> Answer:
         (hollow, "blind", 5, 0, 0),
         (hashing, "blind", 5, 0, 0),
         (swallowing, "blind", 5, 0, 0),
+        (crashing, None, 16, 16, 0),
         (dependent, None, 0, 0, 16),
         (elsewhere, None, 0, 0, 16),
     ],
