@@ -95,14 +95,17 @@ def _judged(
     circumstances = Circumstances(around=manifest.around, touched=manifest.touched)
     result = nothing_to_judge(project, blank, branch)
     if result is None:
-        result, _ = judge_candidate(
-            project,
-            quarantine,
-            branch,
-            _gate_options(manifest, options),
-            blank,
-            replay=lambda subject: _traces(project, quarantine, subject, evidence, options),
-        )
+        try:
+            result, _ = judge_candidate(
+                project,
+                quarantine,
+                branch,
+                _gate_options(manifest, options),
+                blank,
+                replay=lambda subject: _traces(project, quarantine, subject, evidence, options),
+            )
+        except UndeterminedError as error:
+            return undetermined(blank, str(error), error.remedy)
         result = finished(result, circumstances)
     result = replace(result, seconds=manifest.seconds)
     return _as_recorded(result, evidence)
@@ -171,18 +174,16 @@ def _traces(
     evidence: EvidenceFolder,
     options: JudgeOptions,
 ) -> Traces | Doubt:
+    """The traces of the folder. Raises UndeterminedError where they are not of this candidate, or cannot be analysed here."""
     manifest = evidence.manifest
     if manifest.candidate != subject.candidate:
-        return Doubt(
-            reason=f"the evidence is of the candidate {str(manifest.candidate)[:10]}, "
-            f"target and head make {subject.candidate[:10]} here",
+        raise UndeterminedError(
+            f"The evidence is of the candidate {str(manifest.candidate)[:10]}",
+            reason=f"target and head make {subject.candidate[:10]} here",
             remedy="Use the same version of moa in both jobs, and gate the agent again.",
         )
-    try:
-        python = _analyst(project, subject, manifest, options.python)
-        traces = traces_of(project, quarantine, subject, evidence, python)
-    except UndeterminedError as error:
-        return Doubt(reason=str(error), remedy=error.remedy)
+    python = _analyst(project, subject, manifest, options.python)
+    traces = traces_of(project, quarantine, subject, evidence, python)
     if isinstance(traces, Traces):
         more = tuple(_doubts_about_probes(project, traces, options.probes))
         return replace(traces, doubts=(*traces.doubts, *more))
