@@ -66,6 +66,25 @@ HOOKS = {
     "modules by setitem": "import sys\nfrom operator import setitem\nsetitem(sys.modules, 'shop.pay', object())\n",
     "objects from the collector": "import gc\nfor o in gc.get_objects():\n    if type(o).__name__ == 'Session':\n        o.testsfailed = 0\n",
     "the caller's frame": "import sys\nf = sys._getframe(3)\nf.f_locals['self'].testsfailed = 0\n",
+    "the subject is replaced": "import shop.pay\nshop.pay.total = lambda n: 3\n",
+    "the subject is replaced by setattr": "import shop.pay\nsetattr(shop.pay, 'total', lambda n: 3)\n",
+    "the subject is replaced in a hook": "import shop.pay\n\ndef pytest_configure(config):\n    shop.pay.total = lambda n: 3\n",
+    "the subject is patched for good": "from unittest import mock\nmock.patch('shop.pay.total', return_value=3).start()\n",
+    "the subject is patched by hand": "import pytest\nmp = pytest.MonkeyPatch()\nmp.setattr('shop.pay.total', lambda n: 3)\n",
+    "the standard library is patched": "import decimal\ndecimal.Decimal.__eq__ = lambda a, b: True\n",
+    "packed code": "import base64\nexec(base64.b64decode('aW1wb3J0IG9z'))\n",
+    "code in hexadecimal": "exec(bytes.fromhex('696d706f7274206f73'))\n",
+    "code of numbers": "exec(''.join(map(chr, [105, 109, 112])))\n",
+    "code of another alphabet": "import codecs\nexec(codecs.decode('vzcbeg bf', 'rot13'))\n",
+    "code of the environment": "import os\nexec(os.environ['X'])\n",
+    "code of a text file": "exec(open('tests/data/calm.txt').read())\n",
+    "code of a text file beside it": "from pathlib import Path\nexec(Path(__file__).with_name('calm.txt').read_text())\n",
+    "code of a compiled file": "import marshal\nexec(marshal.loads(open('tests/calm.bin', 'rb').read()))\n",
+    "code by runpy": "import runpy\nrunpy.run_path('tests/calm.txt')\n",
+    "code by a loader": "from importlib.machinery import SourceFileLoader\nSourceFileLoader('x', 'tests/calm.dat').load_module()\n",
+    "code in an archive": "import sys\nsys.path.insert(0, 'tests/calm.zip')\nimport calm\n",
+    "code in a wheel": "import sys\nsys.path[:0] = ['tests/calm.whl']\n",
+    "code by zipimport": "import zipimport\nzipimport.zipimporter('tests/calm.zip').load_module('calm')\n",
     "source is written": "from pathlib import Path\nPath(__file__).parent.parent.joinpath('src/pay.py').write_text('')\n",
     "source is written in a hook": "import pathlib\n\ndef pytest_configure(config):\n    (config.rootpath / 'src' / 'pay.py').write_text('total = sum')\n",
     "source is opened for writing": "with open('src/pay.py', 'w') as f:\n    f.write('')\n",
@@ -89,6 +108,11 @@ def test_a_known_conftest_that_grows_is_refused(code: str) -> None:
     fixture = "import pytest\n\n@pytest.fixture\ndef client():\n    return 1\n\n"
     before = {"tests/conftest.py": fixture}
     Trick("grows", {"tests/conftest.py": fixture + code}, "hooks-added", before=before).check()
+
+
+def test_a_conftest_that_answers_for_every_hook_is_refused() -> None:
+    code = "def __getattr__(name):\n    return lambda *a: None\n"
+    Trick("getattr", {"tests/conftest.py": code}, "hooks-added").check()
 
 
 def test_a_hook_that_grows_is_refused() -> None:
@@ -152,6 +176,9 @@ HONEST = {
     "a fixture that sets the environment": "@pytest.fixture\ndef env(monkeypatch):\n    monkeypatch.setenv('SHOP', 'x')\n",
     "the path": "import sys\nsys.path.insert(0, 'src')\n",
     "files in a temporary folder": "@pytest.fixture\ndef db(tmp_path):\n    (tmp_path / 'a.py').write_text('x = 1')\n    return tmp_path\n",
+    "code of a Python file": "from pathlib import Path\nexec(Path('src/shop/version.py').read_text())\n",
+    "a module by its file": "import importlib.util\nspec = importlib.util.spec_from_file_location('x', 'scripts/x.py')\n",
+    "mocks on demand": "from unittest import mock\n\n@pytest.fixture\ndef api():\n    with mock.patch('shop.api.call') as call:\n        yield call\n",
     "helpers": "from shop import Order\n\ndef make_order(**k):\n    return Order(**k)\n",
     "an engine": "from hypothesis import settings\nsettings.register_profile('ci', max_examples=5)\n",
 }  # fmt: skip

@@ -57,6 +57,16 @@ WAYS = {
     "a subprocess that kills": ("import os, subprocess", "subprocess.run(['kill', '-9', str(os.getppid())])"),
     "a shell that kills": ("import os", "os.system('kill -9 $PPID')"),
     "pkill": ("import subprocess", "subprocess.call('pkill -f pytest', shell=True)"),
+    "a child that is told whom to kill": ("import os, subprocess, sys", "subprocess.Popen([sys.executable, '-c', f'import os; os.kill({os.getpid()}, 9)'])"),
+    "a shell that is told by a name": ("import os, subprocess\nME = os.getpid()", "subprocess.Popen(['sh', '-c', f'sleep 1; kill -9 {ME}'])"),
+    "a pipe that kills": ("import os", "os.system('pgrep python | xargs kill -9')"),
+    "interrupt_main": ("import _thread", "_thread.interrupt_main()"),
+    "interrupt_main in a timer": ("import _thread as t, threading", "threading.Timer(1, t.interrupt_main).start()"),
+    "faulthandler's timer": ("import faulthandler", "faulthandler.dump_traceback_later(1, exit=True)"),
+    "an unpacked object": ("import pickle", "pickle.loads(b'cos\\n_exit\\n(I0\\ntR.')"),
+    "builtins' dictionary": ("", "__builtins__['__import__']('os')._exit(0)"),
+    "sys.modules.get": ("import sys", "sys.modules.get('os')._exit(0)"),
+    "ctypes at an address": ("import ctypes", "ctypes.c_long.from_address(id(None)).value = 0"),
     "psutil": ("import psutil", "psutil.Process().parent().kill()"),
     "pytest.exit": ("import pytest", "pytest.exit('done', returncode=0)"),
     "pytest.exit by name": ("from pytest import exit as done", "done('x', 0)"),
@@ -113,6 +123,22 @@ PLACES = {
 @pytest.mark.parametrize("text", PLACES.values(), ids=PLACES.keys())
 def test_an_end_is_refused_wherever_it_waits(text: str, path: str) -> None:
     Trick("place", {path: text}, "early-exit").check()
+
+
+HIDDEN = {
+    "a function's globals": "import shutil\nshutil.rmtree.__globals__['os']._exit(0)\n",
+    "all subclasses": "[c for c in object.__subclasses__() if c.__name__ == '_wrap_close'][0].__init__.__globals__['_exit'](0)\n",
+    "a fork": "import os\nif os.fork():\n    os.wait()\n",
+    "a file is closed": "import os\nfor fd in range(3, 99):\n    os.close(fd)\n",
+    "a file is replaced": "import os\nos.dup2(os.open('/dev/null', 1), 3)\n",
+    "files may not grow": "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["tests/conftest.py", "tests/test_aa.py", "tests/help.py"])
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
+def test_what_cuts_the_run_off_is_refused_where_it_runs_unasked(text: str, path: str) -> None:
+    Trick("unasked", {path: text}, "early-exit").check()
 
 
 COLLECTION = {
@@ -190,6 +216,14 @@ HONEST = {
     "a fixture that ends a child": (
         "tests/conftest.py",
         "import subprocess, pytest\n\n@pytest.fixture\ndef server():\n    p = subprocess.Popen(['x'])\n    yield p\n    p.terminate()\n    p.wait()\n",
+    ),
+    "a test of descriptors": (
+        "tests/test_app.py",
+        "import os\n\ndef test_pipe():\n    r, w = os.pipe()\n    os.close(w)\n    assert os.read(r, 1) == b''\n    os.close(r)\n",
+    ),
+    "a test of pickles": (
+        "tests/test_app.py",
+        "import pickle\n\ndef test_pickle(order):\n    assert pickle.loads(pickle.dumps(order)) == order\n",
     ),
     "a test that mocks the exit": (
         "tests/test_app.py",

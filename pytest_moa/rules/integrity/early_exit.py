@@ -46,12 +46,15 @@ _EXITS = frozenset(
 _CRASHES = frozenset(
     """faulthandler._sigabrt faulthandler._sigfpe faulthandler._read_null faulthandler._fatal_error
     faulthandler._stack_overflow signal.raise_signal signal.pthread_kill multiprocessing.parent_process os.closerange
-    posix.closerange threading._register_atexit atexit._run_exitfuncs atexit._clear""".split()  # noqa: SIM905 - a list of words reads better so
+    posix.closerange threading._register_atexit _thread.interrupt_main atexit._run_exitfuncs atexit._clear""".split()  # noqa: SIM905 - a list of words reads better so
 )
 _PYTEST_EXITS = frozenset(
     """pytest.exit _pytest.outcomes.exit _pytest.outcomes.Exit pytest.exit.Exception""".split()  # noqa: SIM905
 )
 _ALARMS = frozenset(["signal.signal", "signal.alarm", "signal.setitimer", "signal.sigwait", "signal.pause"])
+_LIMITS = frozenset(
+    ["os.fork", "os.forkpty", "os.close", "os.dup2", "resource.setrlimit", "resource.prlimit"]
+)
 _KILLS = frozenset(["os.kill", "posix.kill", "os.killpg", "posix.killpg", "nt.kill"])
 _SYS_EXITS = frozenset(["sys.exit", "exit", "quit", "builtins.exit", "builtins.quit", "site.Quitter"])
 _DEADLY = frozenset(
@@ -71,6 +74,7 @@ _NATIVE = frozenset(
         "Py_Exit",
         "Py_Finalize",
         "string_at",
+        "from_address",
         "memset",
         "memmove",
     ]
@@ -78,7 +82,10 @@ _NATIVE = frozenset(
 _PROCESSES = re.compile(
     r"(os\.(system|popen|spawn\w*|posix_spawnp?)|subprocess\.\w+|asyncio\.create_subprocess_\w+)"
 )
-_KILLERS = re.compile(r"\s*(exec\s+|sudo\s+)?(/usr)?(/bin/)?(kill|pkill|killall|taskkill|xkill)\b")
+_KILLERS = re.compile(
+    r"(.*([;&|]|\bxargs)\s*)?\s*(exec\s+|sudo\s+)?(/usr)?(/bin/)?(kill|pkill|killall|taskkill|xkill)\b",
+    re.DOTALL,
+)
 _GUARDED_OWNERS = frozenset(
     ["os", "posix", "signal", "sys", "ctypes", "atexit", "pytest", "_pytest.outcomes", "threading"]
 )
@@ -155,6 +162,12 @@ def _in_tests(ref: Ref, page: Page) -> Told | None:  # noqa: PLR0911 - one case 
         return (
             None if ref.imported or own_body else ("block", f"`{found}` lets a signal end or change the run")
         )
+    if (
+        (found := _first(names, _LIMITS))
+        and not ref.imported
+        and spot.where not in ("test", "nested", "function")
+    ):
+        return "block", f"`{found}` cuts the running process off from what it needs"
     if found := _first(names, frozenset(["os.getppid", "posix.getppid"])):
         return "block", f"`{found}` reaches for the process that judges"
     if any(n == "ctypes" or n.startswith("ctypes.") for n in names):
@@ -237,7 +250,17 @@ def _statement(spot: Spot, page: Page) -> Told | None:
         return _raise(node.exc, spot, page)
     if isinstance(node, ast.Attribute) and node.attr == "__dict__":
         return _searched(node, spot, page)
+    if (
+        isinstance(node, ast.Attribute)
+        and node.attr in ("__globals__", "__subclasses__")
+        and page.group == "tests"
+    ):
+        grade: FindingSeverity = "warn" if spot.where in ("test", "nested") else "block"
+        return grade, f"`{node.attr}` fetches what is not said"
     return None
+
+
+_LOADS = frozenset(["pickle.loads", "_pickle.loads", "cloudpickle.loads", "dill.loads"])
 
 
 def _searched(expr: ast.expr, spot: Spot, page: Page) -> Told | None:
@@ -255,6 +278,10 @@ def _call(call: ast.Call, spot: Spot, page: Page) -> Told | None:  # noqa: PLR09
         return _leaves(spot, page, found, call)
     if chain(call.func)[-1] in _NATIVE and _is_native(call.func, spot):
         return "block", f"`{chain(call.func)[-1]}` of the C library ends or changes the process"
+    if "faulthandler.dump_traceback_later" in names and any(k.arg == "exit" for k in call.keywords):
+        return "block", "`faulthandler.dump_traceback_later` ends the process"
+    if names & _LOADS and call.args and isinstance(spot.constant(call.args[0]), bytes):
+        return "block", "a packed object is unpacked, and can call whatever it names"
     if names & {"getattr", "builtins.getattr"} and len(call.args) >= 2:
         return _computed(call, spot, page)
     if names & {"vars", "builtins.vars"}:
@@ -369,4 +396,15 @@ def _runs_kill(call: ast.Call, spot: Spot) -> bool:
             return True
         if any(isinstance(w, str) and "getppid" in w and "kill" in w for w in words):
             return True
+        if _kills_us(arg, spot):
+            return True
     return False
+
+
+def _kills_us(arg: ast.expr, spot: Spot) -> bool:
+    """Whether a command is told our own process id, and to kill."""
+    texts = [n.value for n in ast.walk(arg) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    names = [n for n in ast.walk(arg) if isinstance(n, ast.Name | ast.Call)]
+    return any(re.search(r"\bkill\b", t) for t in texts) and any(
+        _calls(n, spot, "getpid") or _calls(n, spot, "getppid") for n in names
+    )

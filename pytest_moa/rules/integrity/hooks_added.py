@@ -178,9 +178,13 @@ def _import_told(name: str) -> str:
     return f"`{name}` changes what an import finds"
 
 
-def _hook(spot: Spot, page_: Page, change: Change) -> Iterator[Told]:
+def _hook(  # noqa: C901 - one case a kind of statement
+    spot: Spot, page_: Page, change: Change
+) -> Iterator[Told]:
     """Hooks by every way to bring one: a definition, a binding, an import, a string that names one."""
     node = spot.node
+    if _answers_for_all(spot, page_):
+        yield "block", "`__getattr__` answers for every hook that pytest looks for"
     if isinstance(node, FUNCTIONS):
         for name in _hook_names(node, spot):
             if (told := _hook_told(name, node, spot, page_)) is not None:
@@ -198,6 +202,12 @@ def _hook(spot: Spot, page_: Page, change: Change) -> Iterator[Told]:
         # Text in a test's body is data that it looks for.
         if in_use:
             yield _grade(page_, spot), f"the hook `{node.value}` is named in a string"
+
+
+def _answers_for_all(spot: Spot, page_: Page) -> bool:
+    node = spot.node
+    at_top = isinstance(node, FUNCTIONS) and isinstance(spot.parent, ast.Module)
+    return at_top and getattr(node, "name", "") == "__getattr__" and page_.role == "conftest"
 
 
 def _text(target: ast.expr, spot: Spot) -> str:
@@ -424,6 +434,8 @@ _OUTSIDE = frozenset(
 
 def _statement(spot: Spot, page_: Page) -> Iterator[Told]:
     node = spot.node
+    if spot.where in ("module", "hook") and _patches_at_once(node, spot):
+        yield _grade(page_, spot), "code is replaced for every test that follows"
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
         for target in targets(node):
             if (told := _written(target, node, spot, page_)) is not None:
@@ -436,6 +448,30 @@ def _statement(spot: Spot, page_: Page) -> Iterator[Told]:
         )
         if told is not None:
             yield told
+
+
+def _patches_at_once(node: ast.AST, spot: Spot) -> bool:
+    """Whether a place that nobody asks for puts other code into an imported module or class, for good."""
+    if isinstance(node, ast.Assign):
+        return _replaces_code(node, spot.function or spot.names.tree, spot)
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    words = chain(node.func)
+    if (
+        words[-1] == "start"
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Call)
+    ):
+        return False  # told at the call that it starts
+    if words == ["setattr"] and len(node.args) > 2:
+        value = node.args[2]
+        return spot.names.is_imported(chain(node.args[0])[0]) and isinstance(value, ast.Lambda | ast.Name)
+    starts = isinstance(spot.parent, ast.Attribute) and spot.parent.attr == "start"
+    in_patch = words[-1] in {"patch", "object", "multiple"} and starts
+    by_hand = words[-1] == "setattr" and any(
+        "MonkeyPatch" in ".".join(chain(v)) for v in spot.names.values(words[0], spot.function)
+    )
+    return (in_patch or by_hand) and _patches_code(node, ["patch", "setattr"], spot)
 
 
 def _written(  # noqa: PLR0911 - one return a kind of place

@@ -162,23 +162,28 @@ class Names:
             return {name for v in chosen for name in self._dotted(v, local, depth)}
         return self._entry(value, key, local, depth)
 
-    def _entry(self, value: ast.expr, key: object, local: Bound, depth: int) -> set[str]:
+    def _entry(  # noqa: PLR0911 - one case a dictionary
+        self, value: ast.expr, key: object, local: Bound, depth: int
+    ) -> set[str]:
         """A name read from a module's or an object's dictionary."""
         if not isinstance(key, str):
             return set()
         if isinstance(value, ast.Attribute) and value.attr == "__dict__":
             return {f"{owner}.{key}" for owner in self._dotted(value.value, local, depth)}
-        if self._dotted(value, local, depth) & {"sys.modules"}:
+        owner = self._dotted(value, local, depth)
+        if owner & {"sys.modules"}:
             return {key}
+        if owner & {"__builtins__", "builtins"}:
+            return {f"builtins.{key}"}
         if isinstance(value, ast.Call):
             called = self._dotted(value.func, local, depth)
             if called & {"vars"} and value.args:
-                return {f"{owner}.{key}" for owner in self._dotted(value.args[0], local, depth)}
+                return {f"{whole}.{key}" for whole in self._dotted(value.args[0], local, depth)}
             if called & {"globals", "locals", "vars"}:
                 return self._named(key, local, depth)
         return set()
 
-    def _call(self, call: ast.Call, local: Bound, depth: int) -> set[str]:
+    def _call(self, call: ast.Call, local: Bound, depth: int) -> set[str]:  # noqa: PLR0911 - one case a function
         called = {name.removeprefix("builtins.") for name in self._dotted(call.func, local, depth)}
         args = call.args
         if "getattr" in called and len(args) >= 2:
@@ -193,6 +198,13 @@ class Names:
             return {module} if isinstance(module, str) else set()
         if called & {"functools.partial", "staticmethod", "classmethod", "typing.cast"} and args:
             return self._dotted(args[-1] if "typing.cast" in called else args[0], local, depth)
+        if (
+            called
+            & {"sys.modules.get", "sys.modules.pop", "sys.modules.__getitem__", "sys.modules.setdefault"}
+            and args
+        ):
+            module = self._fold(args[0], local, depth)
+            return {module} if isinstance(module, str) else set()
         if (
             isinstance(call.func, ast.Attribute)
             and call.func.attr in ("__getattr__", "__getattribute__")

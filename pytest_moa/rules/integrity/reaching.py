@@ -125,6 +125,8 @@ def reaches(spot: Spot, page: Page) -> Told | None:
     node = spot.node
     if isinstance(node, ast.Call):
         return _call(node, spot, page)
+    if isinstance(node, ast.Assign) and _packed_path(node, spot):
+        return _grade(spot, page), "code is run that no rule can read"
     if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr):
         return _string(node, spot, page)
     return None
@@ -213,8 +215,46 @@ def _call(call: ast.Call, spot: Spot, page: Page) -> Told | None:
         return _command(call, spot)
     if names & {"git.Repo", "pygit2.Repository", "dulwich.repo.Repo"}:
         return _repository(call, spot, page)
+    if (told := _unread(call, names, spot, page)) is not None:
+        return told
     place = write_place(call, spot)
     return None if place is None else _written(place, spot)
+
+
+_RUN = frozenset(["exec", "eval", "builtins.exec", "builtins.eval"])
+_LOADERS = re.compile(
+    r"runpy\.run_path|(.*\.)?(SourceFileLoader|SourcelessFileLoader|ExtensionFileLoader|spec_from_file_location|load_source)"
+)
+_PACKED = re.compile(r".*\.(zip|whl|egg|pyz)")
+
+
+def _unread(call: ast.Call, names: frozenset[str], spot: Spot, page: Page) -> Told | None:
+    """Code that is run from where no rule reads it: packed, computed, or in a file that is no Python file."""
+    told = "code is run that no rule can read"
+    if names & _RUN and call.args and spot.constant(call.args[0]) is UNKNOWN:
+        literals = [
+            e.value
+            for e in _made_of(call.args[0], spot)
+            if isinstance(e, ast.Constant) and isinstance(e.value, str)
+        ]
+        if spot.where in _UNASKED and not any(text.endswith(".py") for text in literals):
+            return ("block" if page.role != "test" else "warn"), told
+    if any(_LOADERS.fullmatch(n) for n in names):
+        paths = [text for a in call.args if (text := pattern(a, spot)) and re.search(r"\.\w+$", text)]
+        if any(not path.endswith(".py") for path in paths):
+            return _grade(spot, page), told
+    imports = any(n.startswith(("sys.path.", "zipimport.", "site.addsitedir")) for n in names)
+    packed = imports and any(_PACKED.fullmatch(pattern(a, spot)) for a in call.args)
+    return (_grade(spot, page), told) if packed else None
+
+
+def _packed_path(node: ast.Assign, spot: Spot) -> bool:
+    return any(
+        isinstance(t, ast.Subscript) and "sys.path" in spot.dotted(t.value) for t in node.targets
+    ) and any(
+        isinstance(n, ast.Constant) and isinstance(n.value, str) and _PACKED.fullmatch(n.value)
+        for n in ast.walk(node)
+    )
 
 
 def _written(place: ast.expr, spot: Spot) -> Told | None:
