@@ -15,6 +15,10 @@ DEAREST = 0.25
 """A fault whose tests take a larger share of the time budget than this is left out, where it was not asked for."""
 
 
+_CRASHING = frozenset({"condition", "comparison", "not"})
+"""Kinds that often only make the code crash (54 of 58 such faults in one package, 27 of 38 others): a function's last."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
     """A warning that probes may confirm: a place in own code, or a test by the beginning of its id (`test`)."""
@@ -103,7 +107,7 @@ def _spread(faults: list[Fault], seed: str) -> list[Fault]:
     lots = {fault.id: hashlib.sha256(f"{seed}\0{fault.id}".encode()).hexdigest() for fault in faults}
     turn: dict[tuple[str, int], int] = {}
     ranked = []
-    for fault in sorted(faults, key=lambda f: (f.strength != "plain", lots[f.id])):
+    for fault in sorted(faults, key=lambda f: (f.strength != "plain", f.kind in _CRASHING, lots[f.id])):
         place = (fault.path, fault.first)
         turn[place] = turn.get(place, 0) + 1
         ranked.append((turn[place], lots[fault.id], fault))

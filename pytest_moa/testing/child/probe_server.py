@@ -28,6 +28,7 @@ LEAVE = os._exit
 FUTURE = 0
 for _feature in __future__.all_feature_names:
     FUTURE |= getattr(__future__, _feature).compiler_flag
+CRASHES = 5  # tests that break without a look, before the rest is taken to break as well
 REQUEST_LIMIT = 64 * 1024 * 1024
 
 
@@ -345,6 +346,7 @@ class Probe:
         self.pipe = pipe
         self.looked: str | None = None
         self.broke: str | None = None
+        self.crashes = 0
         self.seen: Any = None
 
     def tell(self, what: dict[str, Any]) -> None:
@@ -366,7 +368,7 @@ class Probe:
                 current = item.nodeid
                 self.tell({"start": current})
                 protocol(item=item, nextitem=following)
-                if self.looked is not None:
+                if self.looked is not None or self.crashes >= CRASHES:
                     break
         except BaseException:  # noqa: BLE001 - whatever ends pytest's own loop is a test that did not pass
             self.broke = self.broke or current
@@ -387,6 +389,7 @@ class Probe:
             self.looked = self.looked or report.nodeid
         else:
             self.broke = self.broke or report.nodeid
+            self.crashes += 1
         self.seen = None
 
     def is_look(self, report: Any) -> bool:
