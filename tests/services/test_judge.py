@@ -30,13 +30,9 @@ class Gated:
     """A gate that was run once for all tests here: none of them changes the repository or this folder."""
 
     team: Team
+    project: Project
     result: GateResult
     folder: Path
-
-    @property
-    def project(self) -> Project:
-        options = OpenOptions(start=self.team.path, environ=dict(os.environ), fetch=False)
-        return open_project(options)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +49,9 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Gated:
         team = Team.create(place / "repo")
         team.agent("03", "core").writes({"src/calc/core.py": CORE, "tests/test_core.py": MORE}).commits()
         options = OpenOptions(start=team.path, environ=dict(os.environ), fetch=False)
-        result = gate(open_project(options), "03", GateOptions(evidence=place / "evidence"))
-    return Gated(team, result, place / "evidence")
+        project = open_project(options)
+        result = gate(project, "03", GateOptions(evidence=place / "evidence"))
+    return Gated(team, project, result, place / "evidence")
 
 
 @pytest.fixture
