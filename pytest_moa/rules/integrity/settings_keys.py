@@ -445,7 +445,7 @@ def coverage_grades(before: Settings, after: Settings) -> Iterator[Graded]:
                 "sort",
                 "format",
             }
-            judge = _changed("note" if display or key.startswith("paths:") else "warn")
+            judge = _changed("note" if display else "warn")
         grade = judge(key, old, new)
         if grade is not None:
             yield key, grade, _told(key, old, new)
