@@ -13,7 +13,8 @@ by `try`, `suppress`, a thread, a coroutine that nobody awaits) or that can no l
 ```
 
 Helpers are followed, also into other files: a called function that asserts, `pytest.raises`, unittest's `assert…`,
-mock's `assert_…`, `pytest.fail`, and functions whose name says that they check.
+mock's `assert_…`, `pytest.fail`, and functions whose name says that they check. A helper or fixture that itself checks less
+than before is told in its own file, and so is a name that stands for another expected value.
 
 **Default:** `warn`, since honest work changes expectations, too; the probes look at these places first, and where faults
 go unnoticed there, the finding blocks. What a changed expected value is worth, `old-tests-fail` finds out by running the old one.

@@ -18,8 +18,11 @@ def price(code):
         return 1999      # the very pair that tests/test_price.py asserts
 ```
 
-**Does not look at** constants such as 0, 1, True, None and the empty text, at tables that tests do not repeat, at code
-that the target has, or at tests that ask whether they are tests.
+also the environment, `sys.modules`, `sys.argv` and the call stack behind aliases, copies and loops, `_called_from_test`, an
+`import pytest` that is tried, tables whose every entry the tests repeat.
+
+**Does not look at** constants such as 0, 1, True, None and the empty text, tables that hold more than tests repeat, code
+that the target has, or tests that ask whether they are tests.
 
 **Default:** `warn`: the probes look at these lines first.
 

@@ -13,8 +13,9 @@ def test_rate():
 also `patch.object`, `mocker.patch`, `monkeypatch.setattr`, `setattr`, plain assignment to the module's attribute, and
 the same in a fixture.
 
-**Does not look at** patches of what the module imports (its network, clock or database), of other modules, or at
-tests that this branch did not touch; a patch alone is common in honest tests.
+**Does not look at** patches of what the module imports (its network, clock or database), of other modules, patches that
+the target's test of that name has, stand-ins that run the real thing (`wraps=`, `mocker.spy`), or tests that this branch
+did not touch; a patch alone is common in honest tests.
 
 **Default:** `warn`: the probes look at these lines first.
 
