@@ -11,7 +11,8 @@ atexit.register(bye, 0)
 
 also `posix._exit`, `os.abort`, `os.exec*`, `os.kill(os.getppid(), …)`, deadly signals to the own process, `signal`
 handlers and alarms in a conftest or fixture, `ctypes` that reaches into the interpreter or the C library,
-`pytest.exit`, `sys.exit` while pytest collects, `kill` and `pkill` in a subprocess; behind aliases, `getattr`,
+`pytest.exit`, `sys.exit` while pytest collects, `kill` and `pkill` in a subprocess, a fork or closed descriptors where
+nobody asks for them, unpacked objects; behind aliases, `getattr`,
 `importlib.import_module`, star imports and code in strings alike, in threads, finalisers and hooks alike. In source
 code: what ends the process on import, `os._exit(0)` where nothing forks, and every disguise.
 

@@ -15,11 +15,13 @@ def pytest_runtest_makereport(item, call):
 also hooks brought by assignment, import, star import, a class or `specname`; `pytest_plugins`, `pytest11` entry points,
 `pluginmanager.register`; `session.exitstatus = 0`; autouse fixtures and `usefixtures` that patch; assignments to
 `_pytest.*`, `unittest`, `coverage`, `builtins` and `sys.modules`, also through `setattr`, `monkeypatch` and `mock.patch`;
-`sys.meta_path`, `gc.get_objects`; files of the tree written by a conftest; all behind aliases and `getattr`.
+`sys.meta_path`, `gc.get_objects`; files of the tree written by a conftest; the subject's functions replaced for good;
+code that no rule can read (packed, computed, in a text file or an archive); git commands that write, `.git`, `/proc`, the
+interpreter's folders, the CI runner's command files and moa's own; all behind aliases and `getattr`.
 
 **Does not look at** ordinary fixtures, `pytest_addoption`, a `pytest_configure` that adds markers, report headers,
 `monkeypatch` of other modules in a fixture that tests ask for, `sys.path`, hooks in a project that is itself a pytest
-plugin. A new autouse fixture that patches nothing is a `note` in a test module and a `warn` in a conftest.
+plugin, git in a folder of a test's own, questions to git. A new autouse fixture that patches nothing is a `note` in a test module and a `warn` in a conftest.
 
 **Legal way out:** fixtures that tests ask for by name; hooks land in a change of their own that a person reviews, or are
 allowed on the target: `integrity.allow: [{rule: hooks-added, path: tests/conftest.py, content: <blob id>}]`.

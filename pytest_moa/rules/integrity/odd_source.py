@@ -9,15 +9,14 @@ total = 0  # +AAo-import os+AAo-os._exit(0)
 
 also a file that does not parse although its base did, and a new one that does not; bytes that are not UTF-8; NUL; any
 bidirectional control character, also in comments and strings; zero-width characters in strings and names; identifiers
-of look-alike letters (a Cyrillic `o` in `total`) or of styled
-letters that Python reads as plain ones (a bold `exec`); a lone
-carriage return, which starts a line that viewers do not show; a form feed inside an indentation; code behind a hundred
-blanks; a link that leaves the repository or points into `.git`; an added submodule.
+of look-alike letters (a Cyrillic `o` in `total`) or of styled letters that Python reads as plain ones (a bold `exec`);
+a lone carriage return, which starts a line that viewers do not show; a form feed inside an indentation; code behind a
+hundred blanks; a link that leaves the repository or points into `.git`; an added submodule.
 
 **Does not look at** escapes (`"\u202e"`), joiners within emoji and within scripts that need them, a byte order mark at
 a file's beginning, `coding: utf-8`, form feeds on lines of their own, templates (`{{…}}` in the path). A file in test
-data that does not parse is a `note`, a file that only Python 2 or a newer Python reads
-a `warn` (with newer syntax a conftest blocks), zero-width characters in comments too.
+data that does not parse is a `note`, one that only Python 2 or a newer Python reads a `warn` (a conftest of newer syntax
+blocks, since no rule could read it), zero-width characters in comments too.
 Of 14,239 files of the standard library and of installed packages none holds a bidirectional control character, three a
 zero-width one, all of them between letters that need it.
 
