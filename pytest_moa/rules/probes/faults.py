@@ -61,27 +61,107 @@ CANARY = "__import__('os').close(__import__('os').open({mark}, 577, 384)); raise
 """Leaves a mark (an empty file, O_WRONLY | O_CREAT | O_TRUNC on Linux) and raises."""
 
 _LOGS = frozenset(
-    "debug info warning warn error exception critical log print echo secho write_line trace".split()
+    [
+        "debug",
+        "info",
+        "warning",
+        "warn",
+        "error",
+        "exception",
+        "critical",
+        "log",
+        "print",
+        "echo",
+        "secho",
+        "write_line",
+        "trace",
+    ]
 )
 _LOGGERS = re.compile(
     r"(?i)^_*(logger|logging|log|warnings|console|click|tracer|metrics|stats|telemetry)s?_*$"
 )
 _UNSEEN = frozenset(
-    "close flush sleep acquire release wait join collect notify notify_all set_trace cancel shutdown terminate"
-    " __init__ super register seed simplefilter filterwarnings setLevel addHandler".split()
+    [
+        "close",
+        "flush",
+        "sleep",
+        "acquire",
+        "release",
+        "wait",
+        "join",
+        "collect",
+        "notify",
+        "notify_all",
+        "set_trace",
+        "cancel",
+        "shutdown",
+        "terminate",
+        "__init__",
+        "super",
+        "register",
+        "seed",
+        "simplefilter",
+        "filterwarnings",
+        "setLevel",
+        "addHandler",
+    ]
 )
 _ECHOES = frozenset(
     {"__repr__", "__hash__", "__del__", "__sizeof__", "__dir__", "__getstate__", "__setstate__"}
 )
 _NUMBERS = frozenset({"len", "int", "sum", "round", "float", "ord", "abs", "count", "index", "find"})
 _TEXTS = frozenset(
-    "str join format strip lstrip rstrip lower upper title replace decode capitalize hex repr dedent indent"
-    " casefold zfill ljust rjust isoformat strftime read_text as_posix".split()
+    [
+        "str",
+        "join",
+        "format",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "lower",
+        "upper",
+        "title",
+        "replace",
+        "decode",
+        "capitalize",
+        "hex",
+        "repr",
+        "dedent",
+        "indent",
+        "casefold",
+        "zfill",
+        "ljust",
+        "rjust",
+        "isoformat",
+        "strftime",
+        "read_text",
+        "as_posix",
+    ]
 )
-_LISTS = frozenset("list sorted split splitlines findall readlines rsplit".split())
+_LISTS = frozenset(["list", "sorted", "split", "splitlines", "findall", "readlines", "rsplit"])
 _TRUTHS = frozenset(
-    "bool isinstance issubclass any all callable hasattr startswith endswith isdigit isalpha exists is_file is_dir"
-    " isspace isidentifier isalnum issubset issuperset isdisjoint".split()
+    [
+        "bool",
+        "isinstance",
+        "issubclass",
+        "any",
+        "all",
+        "callable",
+        "hasattr",
+        "startswith",
+        "endswith",
+        "isdigit",
+        "isalpha",
+        "exists",
+        "is_file",
+        "is_dir",
+        "isspace",
+        "isidentifier",
+        "isalnum",
+        "issubset",
+        "issuperset",
+        "isdisjoint",
+    ]
 )
 _TYPES = {"bool": "truth", "int": "number", "float": "number", "str": "text", "list": "list", "dict": "dict"}
 _FLIPPED: Mapping[type[ast.cmpop], str] = {
@@ -223,7 +303,7 @@ class _Finder:
         told = f"returns {_short(changed)} instead of {_short(words)}"
         self.add(statement, value, "return", told, changed, "blunt" if changed == "None" else "plain")
 
-    def another(self, value: ast.expr, words: str) -> str | None:
+    def another(self, value: ast.expr, words: str) -> str | None:  # noqa: PLR0911 - one answer a type
         """Another value of the same type, as far as the text tells the type; None where nothing is to be changed."""
         if isinstance(value, ast.Constant):
             return _another_constant(value.value)
@@ -340,7 +420,7 @@ class _Finder:
         told = f"{pair[0]} is now {pair[1]}, in {_short(self.words(node))}"
         self.put(statement, node, "operator", told, Splice(place, place + len(pair[0]), pair[1]), "plain")
 
-    def add(
+    def add(  # noqa: PLR0917 - the parts of a fault
         self, statement: ast.stmt, node: ast.expr, kind: str, told: str, words: str, strength: Strength
     ) -> None:
         start, end = self.span(node)
@@ -348,7 +428,7 @@ class _Finder:
         words += "\n" * (self.text.count("\n", start, end) - words.count("\n"))
         self.put(statement, node, kind, told, Splice(start, end, words), strength)
 
-    def put(
+    def put(  # noqa: PLR0917 - the same
         self, statement: ast.stmt, node: ast.expr, kind: str, told: str, splice: Splice, strength: Strength
     ) -> None:
         start, end = self.span(node)
@@ -504,7 +584,7 @@ def _named_type(annotation: ast.expr | None) -> str | None:
     return None
 
 
-def _kind(value: ast.expr, names: Mapping[str, str]) -> str | None:
+def _kind(value: ast.expr, names: Mapping[str, str]) -> str | None:  # noqa: C901, PLR0911 - one case a form
     """The type of a value as far as the text tells it."""
     match value:
         case ast.Constant(value=bool()) | ast.Compare() | ast.UnaryOp(op=ast.Not()):

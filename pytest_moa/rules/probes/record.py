@@ -78,7 +78,7 @@ def to_json(record: ProbeRecord) -> dict[str, Any]:
     }
 
 
-def from_json(data: Any) -> ProbeRecord | None:
+def from_json(data: Any) -> ProbeRecord | None:  # noqa: PLR0911 - one refusal a field
     """The record; None where the data are not one."""
     if not isinstance(data, dict) or set(data) != {"seed", "ended", "count", "thorough", "entries"}:
         return None

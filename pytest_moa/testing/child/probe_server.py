@@ -4,8 +4,8 @@ Works on Python 3.8 with pytest alone. Decides nothing: what to change and what 
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import gc
 import json
