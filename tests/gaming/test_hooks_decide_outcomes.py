@@ -14,6 +14,12 @@ HOOKS = {
     "the loop is replaced": "def pytest_runtestloop(session):\n    return True\n",
     "tests are left out": "def pytest_collection_modifyitems(items):\n    items[:] = [i for i in items if 'pay' not in i.name]\n",
     "tests are deselected": "def pytest_collection_modifyitems(config, items):\n    config.hook.pytest_deselected(items=items[3:])\n    del items[3:]\n",
+    "tests are skipped by a mark": "def pytest_collection_modifyitems(items):\n    for i in items:\n        i.add_marker(pytest.mark.skip)\n",
+    "tests are skipped by a mark's name": "def pytest_collection_modifyitems(items):\n    for i in items:\n        i.add_marker('sk' + 'ip')\n",
+    "tests are expected to fail by a variable": "MARK = pytest.mark.xfail(reason='x')\n\ndef pytest_collection_modifyitems(items):\n    for i in items:\n        i.add_marker(MARK)\n",
+    "tests are marked by what nobody can read": "def pytest_collection_modifyitems(config, items):\n    for i in items:\n        i.add_marker(getattr(pytest.mark, config.x))\n",
+    "tests are marked and sorted out": "def pytest_collection_modifyitems(items):\n    for i in items:\n        i.add_marker('unit')\n    items[:] = items[:3]\n",
+    "tests are marked and cleared": "def pytest_collection_modifyitems(items):\n    items.clear()\n",
     "files are left out": "def pytest_collect_file(file_path, parent):\n    return None\n",
     "items are made": "def pytest_pycollect_makeitem(collector, name, obj):\n    return []\n",
     "the status is set": "def pytest_sessionfinish(session, exitstatus):\n    session.exitstatus = 0\n",
@@ -196,6 +202,8 @@ TOLD = {
     "a setting": "@pytest.fixture(autouse=True)\ndef debug(monkeypatch):\n    monkeypatch.setattr('shop.settings.DEBUG', True)\n",
     "a folder of its own": "@pytest.fixture(autouse=True)\ndef cache(monkeypatch, tmp_path):\n    monkeypatch.setattr(shop.cache, 'folder', tmp_path / 'x')\n",
     "state that is set": "import shop\n\n@pytest.fixture(autouse=True)\ndef clean():\n    shop.registry.known = {}\n    yield\n",
+    "marks by folder": "def pytest_collection_modifyitems(config, items):\n    for item in items:\n        if 'integration' in item.nodeid:\n            item.add_marker(pytest.mark.integration)\n",
+    "a mark by its name": "@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n    for item in items:\n        item.add_marker('unit')\n",
     "a database": "@pytest.fixture(autouse=True, scope='session')\ndef db():\n    create()\n    yield\n    drop()\n",
     "a run's beginning": "def pytest_sessionstart(session):\n    create_database()\n",
 }
@@ -212,3 +220,14 @@ def test_a_conftest_that_moves_passes() -> None:
     Trick(
         "move", {"conftest.py": None, "tests/conftest.py": hook}, None, before={"conftest.py": hook}
     ).check()
+
+
+def test_fixtures_in_files_of_their_own_are_told_and_not_refused() -> None:
+    fixture = "import pytest\n\n@pytest.fixture\ndef db():\n    return 1\n"
+    load = "pytest_plugins = ['tests.fixtures.db']\n"
+    after = {"tests/conftest.py": load, "tests/fixtures/db.py": fixture}
+    assert {f.severity for f in Trick("split", after, None).findings()} == {"warn"}
+    hook = {"tests/fixtures/db.py": "def pytest_runtest_call(item):\n    return True\n"}
+    Trick("known hook", {"tests/conftest.py": load}, "hooks-added", unchanged=hook).check()
+    source = {"tests/conftest.py": "pytest_plugins = ['shop.db']\n", "shop/db.py": fixture}
+    Trick("source", source, "hooks-added").check()

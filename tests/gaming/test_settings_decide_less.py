@@ -268,6 +268,14 @@ def test_first_settings_of_the_usual_kind_are_told_and_not_refused(after: str) -
     assert [f for f in trick.findings() if f.severity == "block"] == []
 
 
+def test_the_settings_of_a_project_that_begins_are_not_refused() -> None:
+    after = {
+        "pyproject.toml": "[project]\nname = 'shop'\n[tool.coverage.run]\nsource = ['shop']\nbranch = true\n",
+        "src/shop/__init__.py": "",
+    }
+    assert [f for f in Trick("begins", after, None).findings() if f.severity == "block"] == []
+
+
 BAD_FIRST = {
     "a source beside the project": "[tool.coverage.run]\nsource = ['tests']\n",
     "a source that is a part": "[tool.coverage.run]\nsource = ['shop.easy']\n",

@@ -21,7 +21,8 @@ interpreter's folders, the CI runner's command files and moa's own; all behind a
 
 **Does not look at** ordinary fixtures, `pytest_addoption`, a `pytest_configure` that adds markers, report headers,
 `monkeypatch` of other modules in a fixture that tests ask for, `sys.path`, hooks in a project that is itself a pytest
-plugin, git in a folder of a test's own, questions to git. A new autouse fixture that patches nothing is a `note` in a test module and a `warn` in a conftest.
+plugin, git in a folder of a test's own, questions to git. A new autouse fixture that patches nothing is a `note` in a test module and a `warn` in a conftest; so are a
+`pytest_collection_modifyitems` that only gives marks, and `pytest_plugins` that name files of fixtures beside the tests.
 
 **Legal way out:** fixtures that tests ask for by name; hooks land in a change of their own that a person reviews, or are
 allowed on the target: `integrity.allow: [{rule: hooks-added, path: tests/conftest.py, content: <blob id>}]`.
@@ -194,9 +195,9 @@ def _hook(  # noqa: C901 - one case a kind of statement
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         for target in targets(node):
             key = target.id if isinstance(target, ast.Name) else _text(target, spot)
-            yield from _bound(key, node.value, spot, page_)
+            yield from _bound(key, node.value, spot, page_, change)
     elif isinstance(node, ast.Call):
-        yield from _given(node, spot, page_)
+        yield from _given(node, spot, page_, change)
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from _imported(node, spot, page_, change)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DECIDING.fullmatch(node.value):
@@ -218,11 +219,11 @@ def _text(target: ast.expr, spot: Spot) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _given(call: ast.Call, spot: Spot, page_: Page) -> Iterator[Told]:
+def _given(call: ast.Call, spot: Spot, page_: Page, change: Change) -> Iterator[Told]:
     """Hooks handed to a call that makes or changes a namespace: `locals().update(pytest_…=f)`, `type("P", (), …)`."""
     owner = chain(call.func)
     if owner[0] == "pytest_plugins" and len(owner) == 2 and owner[1] in _MUTATORS and call.args:
-        yield from _bound("pytest_plugins", call.args[-1], spot, page_)
+        yield from _bound("pytest_plugins", call.args[-1], spot, page_, change)
     words = [k.arg for k in call.keywords if k.arg is not None]
     words += [
         w
@@ -251,11 +252,51 @@ def _hook_told(name: str, node: ast.AST, spot: Spot, page_: Page) -> Told | None
     if name in _HARMLESS:
         return None
     told = f"the hook `{name}` can change which tests run or what is said of them"
+    if name == "pytest_collection_modifyitems" and _marks_only(node, spot):
+        return "warn", f"the hook `{name}` marks tests"
     if _DECIDING.match(name):
         return _grade(page_, spot), told
     if _QUIET.fullmatch(name):
         return None if _adds_only(node) else ("warn", f"the hook `{name}` runs with every test run")
     return "warn", f"the hook `{name}` runs with every test run"
+
+
+_MARKING = frozenset(
+    """add_marker getoption getini get_closest_marker iter_markers startswith endswith isinstance any all str Path lower
+    relative_to is_relative_to as_posix split enumerate getattr hasattr""".split()  # noqa: SIM905
+)
+_TELLING = re.compile(r"(pytest\.mark\.)?(?!(skip|skipif|xfail|usefixtures|parametrize|filterwarnings)$)\w+")
+
+
+def _marks_only(node: ast.AST, spot: Spot) -> bool:
+    """Whether a hook does nothing to the tests but to give them marks by which people select them."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Delete | ast.Global | ast.Nonlocal | ast.Try | ast.Import | ast.ImportFrom):
+            return False
+        if isinstance(inner, ast.Assign | ast.AugAssign | ast.AnnAssign) and not all(
+            isinstance(t, ast.Name) and t.id != "items" for t in targets(inner)
+        ):
+            return False
+        if isinstance(inner, ast.Call) and not _is_marking(inner, node, spot):
+            return False
+    return True
+
+
+def _is_marking(call: ast.Call, hook: ast.AST, spot: Spot) -> bool:
+    words = chain(call.func)
+    if words[-1] != "add_marker":
+        marks = any(n.startswith("pytest.mark.") for n in spot.names.dotted(call.func, hook))
+        return words[-1] in _MARKING or marks or _is_decorator(call, hook)
+    if len(call.args) != 1:
+        return False
+    given = call.args[0].func if isinstance(call.args[0], ast.Call) else call.args[0]
+    text = spot.names.constant(given, hook)
+    names = {text} if isinstance(text, str) else spot.names.dotted(given, hook)
+    return bool(names) and all(_TELLING.fullmatch(n) and (isinstance(text, str) or "." in n) for n in names)
+
+
+def _is_decorator(call: ast.Call, hook: ast.AST) -> bool:
+    return call in getattr(hook, "decorator_list", [])
 
 
 def _adds_only(node: ast.AST) -> bool:
@@ -277,7 +318,7 @@ def _adds_only(node: ast.AST) -> bool:
     return all(chain(n.func)[-1] in allowed for n in ast.walk(node) if isinstance(n, ast.Call))
 
 
-def _bound(name: str, value: ast.expr | None, spot: Spot, page_: Page) -> Iterator[Told]:
+def _bound(name: str, value: ast.expr | None, spot: Spot, page_: Page, change: Change) -> Iterator[Told]:
     if spot.where not in ("module", "main"):
         return
     if name == "pytest_plugins":
@@ -291,11 +332,33 @@ def _bound(name: str, value: ast.expr | None, spot: Spot, page_: Page) -> Iterat
         )
         # pytest's own helper plugin is how plugins are tested.
         if shown not in ("pytester", "_pytest.pytester", ""):
-            yield _grade(page_, spot), f"`pytest_plugins` loads `{shown}`"
+            mild = (
+                page_.role == "conftest"
+                and named is not UNKNOWN
+                and all(_is_read(m, change) for m in shown.split(", "))
+            )
+            yield ("warn" if mild else _grade(page_, spot)), f"`pytest_plugins` loads `{shown}`"
     elif _DECIDING.fullmatch(name):
         yield _grade(page_, spot), f"the hook `{name}` is bound by an assignment"
     elif name == "pytestmark" and page_.role != "test":
         yield "warn", "`pytestmark` has no effect here, except on what is imported from it"
+
+
+def _is_read(module: str, change: Change) -> bool:
+    """Whether a plugin is a file of helpers beside the tests that brings no hook: this rule reads it as it reads a conftest."""
+    place = module.replace(".", "/") + ".py"
+    there = page(change, place, "head")
+    return (
+        there is not None
+        and there.group == "tests"
+        and not _hooks_in(there)
+        and "pytest_plugins" not in there.text
+    )
+
+
+def _hooks_in(page_: Page) -> bool:
+    names = [n for s in page_.spots if isinstance(s.node, FUNCTIONS) for n in _hook_names(s.node, s)]
+    return any(_DECIDING.fullmatch(n) for n in names)
 
 
 def _imported(node: ast.Import | ast.ImportFrom, spot: Spot, page_: Page, change: Change) -> Iterator[Told]:

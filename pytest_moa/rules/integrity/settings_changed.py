@@ -40,7 +40,7 @@ from pytest_moa.model.results import Finding, FindingSeverity
 from pytest_moa.model.settings import COVERAGE_FILES, PYTEST_FILES
 from pytest_moa.rules.integrity import settings_files as files
 from pytest_moa.rules.integrity import sightings
-from pytest_moa.rules.integrity.kit import Change, FileChange
+from pytest_moa.rules.integrity.kit import Change, FileChange, Side
 from pytest_moa.rules.integrity.settings_files import Effective, Settings
 from pytest_moa.rules.integrity.settings_keys import Graded, coverage_grades, pytest_grades
 
@@ -126,10 +126,12 @@ _SOURCES = frozenset(["run:source", "run:source_pkgs", "run:source_dirs"])
 def _is_whole(change: Change, folder: str, sources: tuple[str, ...]) -> bool:
     """Whether a first list of sources names what the target's project is: its folder, or a package at its root."""
     inside = f"{folder}/" if folder else ""
+    packaging = ("pyproject.toml", "setup.py", "setup.cfg")
+    # A project that begins with this branch has no package yet that could be left out.
+    side: Side = "base" if any(change.text(inside + p, "base") for p in packaging) else "head"
     return any(
         source.strip("./") in {"", "src", "lib"}
-        or change.text(f"{inside}{root}{source.strip('./').replace('.', '/')}/__init__.py", "base")
-        is not None
+        or change.text(f"{inside}{root}{source.strip('./').replace('.', '/')}/__init__.py", side) is not None
         for source in sources
         for root in ("", "src/", "lib/")
         if not sightings.TEST_FOLDERS.intersection(re.split(r"[./]", source))
