@@ -139,7 +139,7 @@ class Probed:
             plan = plan_of(ground, contexts, seconds_of(self.seen), wish, self.record.seed)
             travelled = from_json(json.loads(json.dumps(to_json(self.record))))
             assert travelled == self.record
-            self.probing = replayed(plan, travelled) if travelled else None
+            self.probing = replayed(plan, self.record)
             assert self.probing is not None, "a judge elsewhere follows the same course"
 
     def meanings(self) -> dict[str, str]:
