@@ -1,4 +1,4 @@
-"""Trick: the code says what its tests want to hear. Told by `constant-answers`; probes then look there."""
+"""Trick: the code says what its tests want to hear. Told by `constant-answers`, refused where it is certain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ EQUAL = {
 @pytest.mark.parametrize("source", EQUAL.values(), ids=EQUAL.keys())
 @pytest.mark.parametrize("path", ["src/billing.py", "tests/test_billing.py", "tests/helpers.py"])
 def test_what_equals_everything_is_told(source: str, path: str) -> None:
-    Trick("equal", {path: source}, "constant-answers", "warn").check()
+    severity = "block" if path.startswith("src/") else "warn"
+    Trick("equal", {path: source}, "constant-answers", severity).check()
 
 
 ASKS = {
@@ -79,7 +80,7 @@ def total(numbers):
 def test_source_that_asks_whether_it_is_being_tested_is_told(question: str) -> None:
     before = {"src/billing.py": "import os, sys\n\ndef total(numbers):\n    return sum(numbers)\n"}
     Trick(
-        "asks", {"src/billing.py": SOURCE.format(question)}, "constant-answers", "warn", before=before
+        "asks", {"src/billing.py": SOURCE.format(question)}, "constant-answers", "block", before=before
     ).check()
 
 
@@ -119,6 +120,21 @@ def test_answers_copied_from_unchanged_tests_are_told() -> None:
     after: dict[str, str | None] = {"src/billing.py": COPIED["a table"]}
     unchanged = {"tests/test_billing.py": dedent(PRICE_TESTS)}
     Trick("copied", after, "constant-answers", "warn", before=before, unchanged=unchanged).check()
+
+
+@pytest.mark.parametrize("name", ["a table", "the last branch"])
+def test_a_computation_that_became_the_old_tests_answers_is_refused(name: str) -> None:
+    before = {
+        "src/billing.py": "def price(code):\n    return int(code[2:]) * 2 - 3\n",
+        "tests/test_billing.py": dedent(PRICE_TESTS),
+    }
+    Trick("copied", {"src/billing.py": COPIED[name]}, "constant-answers", "block", before=before).check()
+
+
+def test_a_special_case_with_a_test_of_its_own_is_told_and_not_refused() -> None:
+    before = {"src/billing.py": "def price(code):\n    return int(code[2:]) * 2 - 3\n"}
+    after = {"src/billing.py": COPIED["the last branch"], "tests/test_billing.py": PRICE_TESTS}
+    Trick("copied", after, "constant-answers", "warn", before=before).check()
 
 
 HONEST = {

@@ -24,7 +24,9 @@ also the environment, `sys.modules`, `sys.argv` and the call stack behind aliase
 **Does not look at** constants such as 0, 1, True, None and the empty text, tables that hold more than tests repeat, code
 that the target has, or tests that ask whether they are tests.
 
-**Default:** `warn`: the probes look at these lines first.
+**Default:** `warn`: the probes look at these lines first. `block` for source that asks whether it is being tested, for a
+function that computed its answers and now returns those that the target's tests expect, and for a comparison in source that
+says the same to everything: no experiment under test can tell these from honest code.
 
 **Legal way out:** compute the answer, or, where a table is the honest answer,
 `integrity.allow: [{rule: constant-answers, path: src/prices.py}]`.
@@ -37,7 +39,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_moa.model.policy import Severity
-from pytest_moa.model.results import Finding
+from pytest_moa.model.results import Finding, FindingSeverity
 from pytest_moa.rules.integrity.asking import Question, questions
 from pytest_moa.rules.integrity.copied import Expectations, copied, expectations
 from pytest_moa.rules.integrity.following import Module, Project
@@ -62,7 +64,7 @@ def check(change: Change) -> Iterator[Finding]:
     changed = [f.path for f in change.python() if f.after is not None and f.after != f.before]
     sources = [path for path in changed if not is_test_file(change, path)]
     for path in changed:
-        yield from _equal_to_all(change, path)
+        yield from _equal_to_all(change, path, "block" if path in sources else "warn")
     expected = expectations(change) if sources else None
     for path in sources:
         yield from _asks(change, path)
@@ -73,15 +75,33 @@ def check(change: Change) -> Iterator[Finding]:
 def _copied(change: Change, path: str, expected: Expectations) -> Iterator[Finding]:
     for function, answers in copied(change, path, expected):
         shown = ", ".join(repr(a.answer)[:40] for a in answers[:3])
-        message = f"`{function}` returns what its tests expect, word for word: {shown}"
-        yield _finding(path, answers[0].line, message)
+        if _computed_before(change, path, function) and all(map(expectations(change, "base").names, answers)):
+            message = (
+                f"`{function}` computed its answers and now returns what the target's tests expect: {shown}"
+            )
+            yield _finding(path, answers[0].line, message, "block")
+        else:
+            message = f"`{function}` returns what its tests expect, word for word: {shown}"
+            yield _finding(path, answers[0].line, message, "warn")
 
 
-def _equal_to_all(change: Change, path: str) -> Iterator[Finding]:
+def _computed_before(change: Change, path: str, function: str) -> bool:
+    """Whether the target's function of that name is more than a stub: a special case of a new one may be honest."""
+    module = Project.of(change, "base").module(path)
+    found = [
+        node
+        for node in walk([module.tree] if module else [], into_scopes=True)
+        if isinstance(node, FUNCTIONS) and node.name == function
+    ]
+    return any(not isinstance(s, ast.Expr | ast.Pass | ast.Raise) for node in found for s in node.body)
+
+
+def _equal_to_all(change: Change, path: str, severity: FindingSeverity) -> Iterator[Finding]:
     had = {name for name, _ in _constant_comparisons(change, path, "base")}
     for name, line in _constant_comparisons(change, path, "head"):
         if name not in had:
-            yield _finding(path, line, f"`{name}` answers the same whatever it is compared with")
+            message = f"`{name}` answers the same whatever it is compared with"
+            yield _finding(path, line, message, severity)
 
 
 def _constant_comparisons(change: Change, path: str, side: Side) -> Iterator[tuple[str, int]]:
@@ -152,7 +172,7 @@ def _asks(change: Change, path: str) -> Iterator[Finding]:
     for question in asked:
         if question.text not in had:
             message = f"the source asks whether it is being tested: `{question.text}`"
-            yield _finding(path, question.line, message)
+            yield _finding(path, question.line, message, "block")
 
 
 def _questions(change: Change, path: str, side: Side) -> list[Question]:
@@ -160,5 +180,5 @@ def _questions(change: Change, path: str, side: Side) -> list[Question]:
     return [] if module is None else questions(module, change.text(path, side) or "")
 
 
-def _finding(path: str, line: int, message: str) -> Finding:
-    return Finding(rule=NAME, severity="warn", path=path, line=line, message=message, remedy=REMEDY)
+def _finding(path: str, line: int, message: str, severity: FindingSeverity) -> Finding:
+    return Finding(rule=NAME, severity=severity, path=path, line=line, message=message, remedy=REMEDY)

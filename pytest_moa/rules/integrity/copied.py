@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pytest_moa.rules.integrity.following import Function, Module, Project
-from pytest_moa.rules.integrity.kit import Change
+from pytest_moa.rules.integrity.kit import Change, Side
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN, Names, walk
 from pytest_moa.rules.integrity.tests_model import is_test_file, tests_of
 
@@ -46,13 +46,13 @@ LONGEST = 6
 """Longer sequences in tests are no cases of a table."""
 
 
-def expectations(change: Change) -> Expectations:
-    """What the candidate's tests expect."""
+def expectations(change: Change, side: Side = "head") -> Expectations:
+    """What the tests of a side expect; by default the candidate's."""
     found = Expectations(pairs=set(), calls=set())
-    project = Project.of(change, "head")
+    project = Project.of(change, side)
     for path in _test_files(change):
         module = project.module(path)
-        if module is None or not tests_of(change, path, "head").tests:
+        if module is None or not tests_of(change, path, side).tests:
             continue
         for node in walk([module.tree], into_scopes=True):
             if isinstance(node, ast.Compare) and len(node.comparators) == 1:
