@@ -48,7 +48,15 @@ def answer(order: Mapping[str, Any]) -> dict[str, Any]:
             return reader.read(entry.object).decode("utf-8", "surrogateescape")
 
         changed = order["paths"]
-        files = [FileChange(path=p, before=read(p, "base"), after=read(p, "head")) for p in changed]
+        files = [
+            FileChange(
+                path=p,
+                before=read(p, "base"),
+                after=read(p, "head"),
+                link=read(p, "head") if (root / p).is_symlink() else None,
+            )
+            for p in changed
+        ]
         found = review(files, read, ownership=ownership_of(place.policy, inner, agent))
     return _judged(place.policy, agent, found, {path: _blob_id(root / path) for path in changed})
 

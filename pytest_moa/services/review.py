@@ -130,7 +130,11 @@ def _change(
     before, after = (
         None if path not in sides[side] else (read(path, side) or "") for side in ("base", "head")
     )
-    return FileChange(path=path, before=before, after=after)
+    entry = sides["head"].get(path)
+    mode = None if entry is None else entry.mode
+    return FileChange(
+        path=path, before=before, after=after, mode=mode, link=after if mode == blobs.LINK else None
+    )
 
 
 def _too_large(path: str) -> Finding:

@@ -136,3 +136,17 @@ def test_what_the_targets_policy_excludes_stays_excluded(tmp_path: Path) -> None
     ).commits()
     answer = team.moa("gate", "03", "--json")
     assert answer.data["verdict"] == "passed", answer.data["reason"]
+
+
+def test_a_link_that_leaves_the_tree_is_refused_before_anything_runs(team: Team) -> None:
+    team.green("03", "inc").links("tests/data.py", "/etc/passwd").commits()
+    answer = team.moa("gate", "03", "--json")
+    assert (answer.code, answer.data["verdict"]) == (1, "failed")
+    assert "odd-source" in answer.data["reason"]
+    assert answer.data["tests"]["collected"] == 0
+
+
+def test_a_submodule_that_a_branch_adds_is_told(team: Team) -> None:
+    team.green("03", "inc").submodule("vendor", team.target()).commits()
+    answer = team.moa("gate", "03", "--json")
+    assert "vendor" in {f["path"] for f in answer.data["findings"]}
