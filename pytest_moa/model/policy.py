@@ -283,7 +283,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeKeys:
-    count: int = key(20, "Probes a gate may try.", minimum=0)
+    count: int = key(20, "Probes of a gate that may say something about who looks; 0 asks none.", minimum=0)
     seconds: int = key(30, "Time budget of all probes of a gate.", minimum=1, unit="seconds")
 
 
