@@ -74,7 +74,13 @@ def gate(
             project,
             wanted,
             GateOptions(
-                threshold=threshold, python=python, head=head, allow=allowed, probes=probes, evidence=evidence, tell=tell
+                threshold=threshold,
+                python=python,
+                head=head,
+                allow=allowed,
+                probes=probes,
+                evidence=evidence,
+                tell=tell,
             ),
         )
     say_all([dumps(gate_json(result))] if as_json else gate_report(result))

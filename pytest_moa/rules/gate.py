@@ -216,19 +216,15 @@ def _no_session(evidence: Evidence) -> str:
 
 def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
     red = bool(failures(evidence))
-    if (status == 5 and evidence.tool == "pytest") or not evidence.collected:
-        return (
-            []
-            if red
-            else [
-                Doubt(
-                    reason="no tests were collected",
-                    remedy="Add tests, or name them under `registry: tests`.",
-                )
-            ]
-        )
-    if evidence.tool != "pytest":
-        return []  # what an exit status means is the command's own; its reader compared it with the reports
+    of_pytest = evidence.tool == "pytest"
+    if (status == 5 and of_pytest) or not evidence.collected:
+        remedy = "Add tests, or name them under `registry: tests`."
+        return [] if red else [Doubt(reason="no tests were collected", remedy=remedy)]
+    # What another command's exit status means is its own; its reader compared it with the reports.
+    return _status_of_pytest(status, red=red) if of_pytest else []
+
+
+def _status_of_pytest(status: int, *, red: bool) -> list[Doubt]:
     if status in _STATUS:
         return [Doubt(reason=_STATUS[status], remedy="See the output.")]
     if status == 0 and red:

@@ -167,7 +167,9 @@ def judge_candidate(
     threshold, notes = threshold_of(project, options.threshold)
     examine_options = ExamineOptions(
         threshold=threshold,
-        perform=PerformOptions(suite=False, python=options.python, tell=options.tell, replay=replay, probes=options.probes),
+        perform=PerformOptions(
+            suite=False, python=options.python, tell=options.tell, replay=replay, probes=options.probes
+        ),
         allow=options.allow,
     )
     case = case_of(project, quarantine, blank.agent, candidate, examine_options)

@@ -10,7 +10,7 @@ from pytest_moa.testing.reported import OddReportError
 ISTANBUL = """<?xml version="1.0" ?>
 <!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">
 <coverage lines-valid="3" lines-covered="2" line-rate="0.66" version="0.1">
-  <sources><source>/work/web</source></sources>
+  <sources><source>/tree/web</source></sources>
   <packages><package name="main"><classes>
     <class name="a.js" filename="src/a.js"><methods>
       <method name="f" hits="1"><lines><line number="1" hits="1"/></lines></method></methods>
@@ -22,7 +22,7 @@ ISTANBUL = """<?xml version="1.0" ?>
 
 def test_classes_of_one_file_are_united_and_sources_are_told() -> None:
     lines, sources = read_coverage_xml(ISTANBUL.encode())
-    assert (lines.files, sources) == ({"src/a.js": {1: True, 2: True, 5: False}}, ("/work/web",))
+    assert (lines.files, sources) == ({"src/a.js": {1: True, 2: True, 5: False}}, ("/tree/web",))
 
 
 def cobertura(line: str, name: str = "a") -> str:

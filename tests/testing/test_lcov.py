@@ -68,22 +68,22 @@ def test_a_flood_of_lines_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
         ("./src/a.js", "web/src/a.js"),
         ("web/src/a.js", "web/src/a.js"),
         ("../lib/b.js", "lib/b.js"),
-        ("/work/lib/b.js", "lib/b.js"),
-        ("/work/../work/lib/b.js", "lib/b.js"),
+        ("/tree/lib/b.js", "lib/b.js"),
+        ("/tree/../tree/lib/b.js", "lib/b.js"),
         ("/other/lib/b.js", None),
-        ("/workshop/lib/b.js", None),
+        ("/treehouse/lib/b.js", None),
         ("/usr/include/stdio.h", None),
         ("node_modules/x.js", None),
     ],
 )
 def test_names_are_looked_up_in_the_tree(name: str, path: str | None) -> None:
     tree = {"web/src/a.js", "lib/b.js"}
-    assert path_in_tree(name, work="/work", bases=("web", "."), tree=tree) == path
+    assert path_in_tree(name, work="/tree", bases=("web", "."), tree=tree) == path
 
 
 def test_a_name_that_leaves_the_repository_is_refused() -> None:
     with pytest.raises(OddReportError, match="leaves the repository"):
-        path_in_tree("../../etc/passwd", work="/work", bases=("web", "."), tree=set())
+        path_in_tree("../../etc/passwd", work="/tree", bases=("web", "."), tree=set())
 
 
 @settings(max_examples=80, deadline=None)

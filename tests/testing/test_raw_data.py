@@ -87,7 +87,7 @@ def _write(data: bytes) -> Callable[[Run], object]:
     ("change", "reason"),
     [
         (_add("insert into file values (9, '/etc/passwd')"), "they name /etc/passwd"),
-        (_add("update file set path = replace(path, '/a.py', '/../work/a.py')"), "not the candidate's"),
+        (_add("update file set path = replace(path, '/a.py', '/../tree/a.py')"), "not the candidate's"),
         (_add("update file set path = replace(path, '/a.py', '//a.py')"), "not the candidate's"),
         (_add("update file set path = 'a.py'"), "they name a.py"),
         (_add("update file set path = x'ff'"), "is odd"),
