@@ -394,6 +394,8 @@ def test_tests_that_write_into_their_made_environment_are_told_as_that(tmp_path:
         "    place.chmod(0o755)\n    (place / 'mine.pth').write_text('')\n"
     )
     team.agent("03", "x").writes({"tests/agent03/test_x.py": test, "src/calc/new.py": "A = 1\n"}).commits()
-    answer = team.moa("gate", "03", "--json")
+    assert "hooks-added" in team.moa("gate", "03", "--json").data["reason"], "the text shows it"
+    allow = ("--allow", "hooks-added:tests/**", "--because", "to see what the run shows")
+    answer = team.moa("gate", "03", "--json", *allow)
     assert (answer.code, answer.data["verdict"]) == (3, "undetermined")
     assert "wrote into the environment" in answer.data["reason"]

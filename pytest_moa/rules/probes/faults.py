@@ -57,6 +57,19 @@ class Source:
     canaries: Mapping[int, Splice]
 
 
+ANOTHER = (
+    "(lambda v: not v if v is True or v is False"
+    " else v + 1 if v.__class__ in (0 .__class__, 0.5.__class__)"
+    " else v + '_' if v.__class__ is ''.__class__ else v + b'_' if v.__class__ is b''.__class__"
+    " else v[1:] if v.__class__ in ([].__class__, ().__class__) and v"
+    " else {k: v[k] for k in [*v][1:]} if v.__class__ is {}.__class__ and v"
+    " else v - {*[*v][:1]} if v.__class__ is {0}.__class__ and v"
+    " else v.another_of_this_type_is_not_known)"
+)
+"""Another value of a type that only the run knows; what it does not know ends in a crash, which is no look. No builtin's
+name is used: the function may have given it to something else.
+"""
+
 CANARY = "__import__('os').close(__import__('os').open({mark}, 577, 384)); raise RuntimeError('stopped here')"
 """Leaves a mark (an empty file, O_WRONLY | O_CREAT | O_TRUNC on Linux) and raises."""
 
@@ -300,6 +313,9 @@ class _Finder:
         changed = self.another(value, words)
         if changed is None:
             return
+        if changed == "None" and not isinstance(value, ast.Constant):
+            told = f"returns another value of its type instead of {_short(words)}"
+            self.add(statement, value, "return", told, f"{ANOTHER}(({words}))", "plain")
         told = f"returns {_short(changed)} instead of {_short(words)}"
         self.add(statement, value, "return", told, changed, "blunt" if changed == "None" else "plain")
 
@@ -411,8 +427,8 @@ class _Finder:
         sides = {_kind(node.left, self.kinds), _kind(node.right, self.kinds)}
         if pair is None or sides & {"text", "list", "dict", "truth"}:
             return
-        if pair[0] in {"+", "%", "*"} and "number" not in sides:
-            return  # perhaps texts or lists: the change would only make a crash
+        if pair[0] == "%" and "number" not in sides:
+            return  # perhaps a text's format: the change would only make a crash
         start, end = self.span(node.left)[1], self.span(node.right)[0]
         place = self.text.find(pair[0], start, end)
         if place < 0 or "#" in self.text[start:end]:

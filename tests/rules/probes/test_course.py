@@ -109,9 +109,9 @@ def elsewhere(question: Question) -> Answer:
         (hollow, "blind", 5, 0, 0),
         (hashing, "blind", 5, 0, 0),
         (swallowing, "blind", 5, 0, 0),
-        (crashing, None, 16, 16, 0),
-        (dependent, None, 0, 0, 16),
-        (elsewhere, None, 0, 0, 16),
+        (crashing, None, 24, 24, 0),
+        (dependent, None, 0, 0, 24),
+        (elsewhere, None, 0, 0, 24),
     ],
 )
 def test_a_suite_is_seen_for_what_it_is(
@@ -150,7 +150,7 @@ def test_a_hashing_test_beside_an_asserting_one_does_not_speak_for_it() -> None:
 
 def test_all_that_was_asked_for_is_asked_even_where_the_case_is_clear() -> None:
     probing, _ = follow(plan(count=None, thorough=True), asserting)
-    assert len(probing.results) == len(probing.plan.order) == 16
+    assert len(probing.results) == len(probing.plan.order) == 24
     probing, _ = follow(plan(count=7, thorough=True), asserting)
     assert len(probing.results) == 7
 
@@ -185,7 +185,7 @@ def test_a_warned_place_is_probed_first_and_confirmed_where_nothing_there_is_not
     assert record.entries[0].fault.startswith(f"m.py:{first + 1}:")
     [told] = confirmed([finding], {finding: warned}, probing)
     assert told.severity == "block"
-    assert "confirmed by 2 probes" in told.message
+    assert "confirmed by 3 probes" in told.message
     assert probing.decision == "fine", "one blind place does not make the suite blind"
 
     probing, _ = follow(plan(warned=(warned,)), asserting)

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from pytest_moa.rules.probes.faults import CANARY, Source, Splice, source_of, spliced
+from pytest_moa.rules.probes.faults import ANOTHER, CANARY, Source, Splice, source_of, spliced
 
 
 def source(body: str) -> Source:
@@ -39,7 +39,7 @@ def changes(body: str) -> list[str]:
         ("return a == b", ["return not (a == b)", "return a != b"]),
         ("return len(a)", ["return (len(a)) + 1"]),
         ("return a.strip()", ['return (a.strip()) + "_"']),
-        ("return a", ["return None"]),
+        ("return a", [f"return {ANOTHER}((a))", "return None"]),
         ("return self", []),
         ("return None", []),
         ("return []", []),
@@ -55,7 +55,8 @@ def changes(body: str) -> list[str]:
         ("x = a not in b", ["x = a in b"]),
         ("x = a < b", ["x = a <= b"]),
         ("x = a - b", ["x = a + b"]),
-        ("x = a + b", []),
+        ("x = a + b", ["x = a - b"]),
+        ("x = a % b", []),
         ("x = a + 1", ["x = a - 1"]),
         ("x = 1", ["x = 2"]),
         ("x = f(not a)", ["x = f(bool(a))"]),
@@ -179,3 +180,32 @@ def test_each_function_has_a_canary_before_its_first_statement() -> None:
 @pytest.mark.parametrize("text", ["def f(:\n", "x = '\0'\n", "(" * 5000])
 def test_what_this_python_cannot_parse_offers_nothing(text: str) -> None:
     assert source_of("m.py", text) is None
+
+
+class Odd:
+    """Of no type that is known."""
+
+
+@pytest.mark.parametrize(
+    ("value", "another"),
+    [
+        (True, False),
+        (1, 2),
+        (0.5, 1.5),
+        ("", "_"),
+        (b"a", b"a_"),
+        ([1, 2], [2]),
+        ((1, 2), (2,)),
+        ({"a": 1, "b": 2}, {"b": 2}),
+        ({1}, set()),
+    ],
+)
+def test_another_value_has_the_same_type(value: object, another: object) -> None:
+    found = eval(f"{ANOTHER}((value))", {"value": value})  # noqa: S307 - the text that a probe puts in
+    assert (found, type(found)) == (another, type(value))
+
+
+@pytest.mark.parametrize("value", [None, [], (), {}, Odd(), frozenset({1}), type])
+def test_what_has_no_other_value_crashes_which_is_no_look(value: object) -> None:
+    with pytest.raises(AttributeError):
+        eval(f"{ANOTHER}((value))", {"value": value})  # noqa: S307 - the same
