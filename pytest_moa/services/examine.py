@@ -129,7 +129,8 @@ def judged(
     figure = coverage_figure(subject.own, files, case.threshold)
     old, doubts_of_old = _old_tests(quarantine, case, traces)
     wish = wish_of(case.judges.project.policy.integrity.probes, probes)
-    probed = probe_news(quarantine, subject, traces, case.reviewed.findings, wish)
+    executed = {file.path: file.executed for file in files}
+    probed = probe_news(quarantine, subject, traces, case.reviewed.findings, wish, executed=executed)
     reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old, *probed.findings])
     findings = probed.confirm(reviewed.findings)
     all_doubts = [*doubts, *traces.doubts, *doubts_of_old, *probed.doubts]

@@ -16,11 +16,13 @@ from pytest_moa.rules.gate import Doubt, judge
 from pytest_moa.rules.integrity.kit import is_test_path, parsed
 from pytest_moa.rules.probes.course import Probing
 from pytest_moa.rules.probes.plan import Ground, Warned, Wish, plan_of
+from pytest_moa.rules.probes.reached import only_imported
 from pytest_moa.rules.probes.record import ProbeRecord, replayed
 from pytest_moa.rules.probes.verdict import confirmed, figure_of, findings_of
 from pytest_moa.services.subject import Subject
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.probing import ProbeRequest, contexts_in, seconds_of
+from pytest_moa.testing.raw_data import PREFIX
 
 ProbesAsked = int | Literal["all"]
 """How many probes a caller asked for."""
@@ -77,8 +79,13 @@ def probe_news(
     traces: Traces,
     findings: Sequence[Finding],
     wish: Wish,
+    *,
+    executed: Mapping[str, frozenset[int]],
 ) -> ProbeNews:
-    """What the record in the traces means, after its course was followed again from the coverage data and the seed."""
+    """What the record in the traces means, after its course was followed again from the coverage data and the seed.
+
+    `executed` are the lines of own files that ran at all.
+    """
     if subject.foreign is not None or judge(traces.evidence, coverage=None).verdict != "passed":
         return ProbeNews()
     record = traces.probes
@@ -90,14 +97,17 @@ def probe_news(
     contexts = contexts_in(folder, root, request.ground.texts, request.group)
     seed = "" if record is None else record.seed
     plan = plan_of(request.ground, contexts, seconds_of(traces.evidence), request.wish, seed)
+    alone = len(list(folder.glob(PREFIX + "*"))) == 1
+    imported = only_imported(request.ground, contexts, executed) if alone else None
+    seen = (imported,) if imported is not None else ()
     if not plan.order:
-        return ProbeNews()
+        return ProbeNews(findings=seen)
     probing = None if record is None else replayed(plan, record)
     if record is None or probing is None:
         return ProbeNews(doubts=(_strange(record),))
     broken = record.ended == "broken" and probing.decision is None
     return ProbeNews(
-        findings=tuple(findings_of(probing)),
+        findings=(*seen, *findings_of(probing)),
         doubts=(_BROKEN,) if broken else (),
         figure=figure_of(probing),
         probing=probing,

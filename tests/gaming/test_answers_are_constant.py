@@ -171,3 +171,12 @@ def test_tests_may_ask_whether_they_are_tests() -> None:
         {"tests/conftest.py": "import os\n\nIN_CI = bool(os.environ.get('PYTEST_XDIST_WORKER'))\n"},
         None,
     ).check()
+
+
+def test_a_table_of_cases_in_place_of_a_computation_is_refused() -> None:
+    before = {
+        "src/billing.py": "def split(c, p):\n    share, left = divmod(c, p)\n    return [share + 1] * left + [share] * (p - left)\n",
+        "tests/test_billing.py": "import pytest\nfrom billing import split\n\n@pytest.mark.parametrize('c, p, e', [(1000, 3, [334, 333, 333])])\ndef test_split(c, p, e):\n    assert split(c, p) == e\n",
+    }
+    source = "def split(c, p):\n    return {(1000, 3): [334, 333, 333]}.get((c, p), [])\n"
+    Trick("cases", {"src/billing.py": source}, "constant-answers", "block", before=before).check()

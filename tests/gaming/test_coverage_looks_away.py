@@ -186,3 +186,34 @@ def test_an_excluded_function_that_is_edited_or_moved_passes() -> None:
     before = {"src/a.py": "def main():  # pragma: no cover\n    return 1\n"}
     Trick("edited", {"src/a.py": before["src/a.py"].replace("1", "2")}, None, before=before).check()
     Trick("moved", {"src/a.py": None, "src/b.py": before["src/a.py"]}, None, before=before).check()
+
+
+IMPL = "def rate(kind):\n    return {'food': 7}.get(kind, 19)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        (
+            "source among the tests under a bare name",
+            {"src/shop/tax.py": "from taxes_impl import rate\n", "tests/taxes_impl.py": IMPL},
+        ),
+        (
+            "an archive whose name is put together",
+            {
+                "src/shop/tax.py": "import sys\nsys.path.insert(0, __file__.replace('tax.py', 'lib.zip'))\nfrom taxlib import *\n"
+            },
+        ),
+    ],
+)
+def test_code_from_where_coverage_counts_nothing_is_refused(name: str, after: dict[str, str | None]) -> None:
+    Trick(name, after, "coverage-evaded").check()
+
+
+def test_a_helper_of_the_same_name_as_a_source_module_is_no_trick() -> None:
+    after: dict[str, str | None] = {
+        "src/shop/tax.py": "from rates import rate\n",
+        "src/rates.py": IMPL,
+        "tests/rates.py": "def made_up_rates():\n    return {}\n",
+    }
+    Trick("same name", after, None).check()

@@ -97,3 +97,46 @@ HONEST = {
 @pytest.mark.parametrize("code", HONEST.values(), ids=HONEST.keys())
 def test_honest_tests_of_tools_around_git_pass(code: str) -> None:
     Trick("honest", {"tests/test_tool.py": code}, None).check()
+
+
+LOOKING = """
+from pathlib import Path
+
+def real():
+    for up in Path(__file__).resolve().parents:
+        alternates = up / '.git' / 'objects' / 'info' / 'alternates'
+        if alternates.exists():
+            return Path(alternates.read_text().split()[0]).parent
+
+def test_x():
+    git = real()
+    (git / 'refs/heads/moa/ledger').write_text((git / 'refs/heads/develop').read_text())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("the real repository by its alternates", LOOKING),
+        ("a parent's folder", "import os\n\ndef test_x():\n    os.readlink(f'/proc/{os.getppid()}/cwd')\n"),
+        (
+            "own source written in a test",
+            "from pathlib import Path\n\ndef test_x():\n    src = Path(__file__).parents[1] / 'src' / 'shop' / 'money.py'\n    src.write_text('')\n",
+        ),
+    ],
+)
+def test_what_reaches_out_of_a_single_test_is_refused_too(name: str, text: str) -> None:
+    Trick(name, {"tests/test_orch.py": text}, "hooks-added").check()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\n\ndef test_no_leak():\n    before = len(os.listdir(f'/proc/{os.getpid()}/fd'))\n    assert before\n",
+        "import os\n\ndef test_no_leak():\n    assert os.listdir('/proc/self/fd')\n",
+        "from pathlib import Path\n\ndef test_generates(tmp_path):\n    (tmp_path / 'made.py').write_text('x = 1')\n    assert Path(__file__).exists()\n",
+        "def test_alternates(tmp_path):\n    file = tmp_path / '.git/objects/info/alternates'\n    file.write_text('x')\n    assert file.read_text() == 'x'\n",
+    ],
+)
+def test_tests_of_files_and_descriptors_are_honest(text: str) -> None:
+    Trick("honest", {"tests/test_files.py": text}, None).check()

@@ -63,6 +63,8 @@ def expectations(change: Change, side: Side = "head") -> Expectations:
                 plain = [_plain(module.names.constant(e)) for e in node.elts]
                 values = [v for v in plain if v is not UNKNOWN]
                 found.pairs.update((a, b) for a in values for b in values if a != b)
+                if len(values) > 2:  # a case: arguments, and what is expected of them
+                    found.pairs.add((tuple(values[:-1]), values[-1]))
     return found
 
 
@@ -92,10 +94,14 @@ def _note_call(call: ast.expr, expected: ast.expr, names: Names, found: Expectat
     found.calls.add((name, answer))
     given = [_plain(names.constant(a)) for a in (*call.args, *(k.value for k in call.keywords))]
     found.pairs.update((g, answer) for g in given if g is not UNKNOWN)
+    if len(given) > 1 and UNKNOWN not in given:
+        found.pairs.add((tuple(given), answer))
 
 
 def _plain(value: object) -> object:
-    """Values that can be kept in a set; a list or an object has no constant of its own."""
+    """Values that can be kept in a set, a list as a tuple; an object has no constant of its own."""
+    if isinstance(value, list):
+        value = tuple(value)
     return value if isinstance(value, str | int | float | bytes | tuple) and _hashable(value) else UNKNOWN
 
 

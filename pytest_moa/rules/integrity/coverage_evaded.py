@@ -28,6 +28,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -38,6 +39,7 @@ from pytest_moa.model.results import Finding, FindingSeverity
 from pytest_moa.rules.integrity import settings_files as files
 from pytest_moa.rules.integrity.kit import Change, parsed
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN
+from pytest_moa.rules.integrity.reaching import is_packed_import
 from pytest_moa.rules.integrity.sightings import (
     TEST_FOLDERS,
     Page,
@@ -285,11 +287,22 @@ def _is_test_file(module: str, page: Page, change: Change) -> bool:
     """Whether a dotted name is a file of the tree that coverage and pytest take for a test."""
     relative = module.replace(".", "/")
     folder = str(PurePosixPath(page.path).parent)
-    places = {f"{p}{relative}{end}" for p in ("", "src/", f"{folder}/") for end in (".py", "/__init__.py")}
-    return any(
-        role(place) in ("test", "helper", "conftest") and change.text(place, "head") is not None
-        for place in places
+    ends = (".py", "/__init__.py")
+    near = {f"{p}{relative}{end}" for p in ("", "src/", f"{folder}/") for end in ends}
+    if any(_is_of_tests(place) and change.text(place, "head") is not None for place in near):
+        return True
+    if relative.split("/")[0] in sys.stdlib_module_names:
+        return False
+    # pytest puts the folders of tests on the import path: a bare name may lie there, and nowhere in the source.
+    beside = {str(PurePosixPath(f.path).parent) for f in change.files if _is_of_tests(f.path)}
+    tests = {f"{p}/{relative}{end}" for p in (*beside, "tests", "test") for end in ends}
+    return any(_is_of_tests(p) and change.text(p, "head") is not None for p in tests) and not any(
+        change.text(place, "head") is not None for place in near
     )
+
+
+def _is_of_tests(path: str) -> bool:
+    return role(path) in ("test", "helper", "conftest")
 
 
 def _called(call: ast.Call, spot: Spot, page: Page, change: Change) -> Told | None:  # noqa: PLR0911 - one case a kind of call
@@ -309,12 +322,8 @@ def _called(call: ast.Call, spot: Spot, page: Page, change: Change) -> Told | No
         n.endswith(("SourceFileLoader", "spec_from_file_location", "SourcelessFileLoader")) for n in names
     ):
         return _loaded(call)
-    if (
-        last in {"insert", "append", "extend"}
-        and any(n.startswith("sys.path.") for n in names)
-        and any(_names_tests(n) for a in call.args for n in ast.walk(a))
-    ):
-        return "block", "source puts the tests on the import path"
+    if (found := _on_import_path(call, spot)) is not None:
+        return found
     if names & {"importlib.import_module", "__import__", "builtins.__import__"} and call.args:
         module = spot.constant(call.args[0])
         if isinstance(module, str) and _is_test_module(module.lstrip("."), page, change):
@@ -322,6 +331,18 @@ def _called(call: ast.Call, spot: Spot, page: Page, change: Change) -> Told | No
                 "block",
                 f"source imports `{module}`, which lies among the tests, where coverage does not count it",
             )
+    return None
+
+
+def _on_import_path(call: ast.Call, spot: Spot) -> Told | None:
+    if (
+        chain(call.func)[-1] in {"insert", "append", "extend"}
+        and any(n.startswith("sys.path.") for n in spot.dotted(call.func))
+        and any(_names_tests(n) for a in call.args for n in ast.walk(a))
+    ):
+        return "block", "source puts the tests on the import path"
+    if is_packed_import(call, spot):
+        return "block", "source puts an archive on the import path, whose code coverage does not count"
     return None
 
 

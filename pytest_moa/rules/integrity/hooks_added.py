@@ -42,7 +42,7 @@ from pytest_moa.model.results import Finding, FindingSeverity
 from pytest_moa.rules.integrity import settings_files as files
 from pytest_moa.rules.integrity.kit import Change
 from pytest_moa.rules.integrity.names import FUNCTIONS, UNKNOWN
-from pytest_moa.rules.integrity.reaching import in_tree, reaches, write_place
+from pytest_moa.rules.integrity.reaching import in_tree, names_own_source, reaches, write_place
 from pytest_moa.rules.integrity.sightings import Page, Ref, Sighting, Spot, chain, fresh, page, targets
 
 NAME = "hooks-added"
@@ -695,7 +695,12 @@ def _is_manager(func: ast.expr, spot: Spot) -> bool:
 
 
 def _file_write(call: ast.Call, spot: Spot, page_: Page) -> Told | None:
-    """A conftest (or a test module as it is imported) that writes into the tree instead of a temporary folder."""
+    """A conftest (or a test module as it is imported) that writes into the tree instead of a temporary folder; and
+    anything in the tests that writes a Python file beside or above itself.
+    """
+    written = write_place(call, spot)
+    if written is not None and in_tree(written, spot) and names_own_source(written, spot):
+        return "block", "source files of the tree are written while the tests run"
     if spot.where in ("test", "nested") or (page_.role != "conftest" and spot.where == "function"):
         return None
     place = write_place(call, spot)

@@ -81,12 +81,24 @@ def in_tree(place: ast.expr, spot: Spot) -> bool:
     return False
 
 
+def names_own_source(place: ast.expr, spot: Spot) -> bool:
+    """Whether a path is made from a module's own file and names a Python file of the tree."""
+    parts = list(_made_of(place, spot))
+    from_file = any(isinstance(e, ast.Name | ast.Attribute) and chain(e)[-1] == "__file__" for e in parts)
+    python = any(isinstance(e, ast.Constant) and str(e.value).endswith(".py") for e in parts)
+    tests = any(isinstance(e, ast.Constant) and str(e.value).startswith(("test", "conftest")) for e in parts)
+    return from_file and python and not tests
+
+
 _UNASKED = ("module", "main", "hook", "autouse")
 _GIT_FOLDER = re.compile(
     r"(.*/)?\.git/(hooks|config|refs|HEAD|packed-refs|info|objects|index|modules|worktrees)\b.*|(.*/)?\.git/?"
 )
 _ALTERNATES = re.compile(r"(.*/)?info/alternates|alternates")
 _OTHER_PROCESS = re.compile(r"/proc(/?|/\*.*|/\[.*|/1/.*|/\0/(environ|mem|maps|cwd|root|fd|cmdline|exe)\b.*)")
+_ANOTHERS = re.compile(r"/proc/\0/(environ|mem|cwd|root)\b.*")
+_LOOKS_AROUND = re.compile(r"__file__|/proc|getppid|getcwd|Path\.cwd")
+"""Words of a page that looks for where it runs; a test of git's own works in folders that it was given."""
 _MOA_FOLDER = re.compile(r"(.*/)?moa-(\*|\?|\[|\0)[^/]*(/.*)?")
 _MOA_NAME = re.compile(r"_moa_\w+|pytest_moa(\..*)?")
 _RUNNER_FILE = re.compile(
@@ -143,8 +155,8 @@ def _string(node: ast.expr, spot: Spot, page: Page) -> Told | None:  # noqa: PLR
     text = pattern(node, spot)
     if len(text) < 3:
         return None
-    if _OTHER_PROCESS.fullmatch(text):
-        return _grade(spot, page), "other processes are looked at through `/proc`"
+    if (told := _looks_around(node, text, spot, page)) is not None:
+        return told
     if _MOA_FOLDER.fullmatch(text) or text in ("_moa_recorder", "_moa_checkouts", "_moa_probe_server"):
         return "block", "code looks for what moa itself runs on"
     if _RUNNER_FILE.fullmatch(text) and _is_asked(spot):
@@ -153,6 +165,18 @@ def _string(node: ast.expr, spot: Spot, page: Page) -> Told | None:  # noqa: PLR
         return _grade(spot, page), f"`{text}` turns git to another repository, for whatever runs next"
     if _GIT_FOLDER.fullmatch(text) and "/" in text.rstrip("/") and spot.where in _UNASKED:
         return "block", "git's own folder is reached for"
+    return None
+
+
+def _looks_around(node: ast.expr, text: str, spot: Spot, page: Page) -> Told | None:
+    """Names of other processes' folders, and of the repository behind the tree."""
+    own = any(isinstance(n, ast.Attribute | ast.Name) and chain(n)[-1] == "getpid" for n in ast.walk(node))
+    if _ANOTHERS.fullmatch(text) and not own:
+        return "block", "another process's folder or variables are reached for through `/proc`"
+    if _OTHER_PROCESS.fullmatch(text) and not own:
+        return _grade(spot, page), "other processes are looked at through `/proc`"
+    if _ALTERNATES.fullmatch(text) and not _is_temporary(node, spot) and _LOOKS_AROUND.search(page.text):
+        return "block", "the repository that the tree was taken from is looked for"
     return None
 
 
@@ -226,6 +250,17 @@ _LOADERS = re.compile(
     r"runpy\.run_path|(.*\.)?(SourceFileLoader|SourcelessFileLoader|ExtensionFileLoader|spec_from_file_location|load_source)"
 )
 _PACKED = re.compile(r".*\.(zip|whl|egg|pyz)")
+_PATHS = re.compile(r"sys\.path\.(insert|append|extend)|zipimport\..*|site\.addsitedir")
+
+
+def is_packed_import(call: ast.Call, spot: Spot) -> bool:
+    """Whether an archive is put where modules are imported from, however its name is put together."""
+    if not any(_PATHS.fullmatch(n) for n in spot.dotted(call.func)):
+        return False
+    parts = (part for a in call.args for part in _made_of(a, spot))
+    return any(
+        isinstance(e, ast.Constant) and isinstance(e.value, str) and _PACKED.fullmatch(e.value) for e in parts
+    )
 
 
 def _unread(call: ast.Call, names: frozenset[str], spot: Spot, page: Page) -> Told | None:
@@ -243,9 +278,7 @@ def _unread(call: ast.Call, names: frozenset[str], spot: Spot, page: Page) -> To
         paths = [text for a in call.args if (text := pattern(a, spot)) and re.search(r"\.\w+$", text)]
         if any(not path.endswith(".py") for path in paths):
             return _grade(spot, page), told
-    imports = any(n.startswith(("sys.path.", "zipimport.", "site.addsitedir")) for n in names)
-    packed = imports and any(_PACKED.fullmatch(pattern(a, spot)) for a in call.args)
-    return (_grade(spot, page), told) if packed else None
+    return (_grade(spot, page), told) if is_packed_import(call, spot) else None
 
 
 def _packed_path(node: ast.Assign, spot: Spot) -> bool:

@@ -41,7 +41,7 @@ def _words_gained(key: str, before: object, after: object) -> Grade:
 
 
 def _words(key: str, value: object) -> tuple[str, ...]:
-    return files.words(value) or _DEFAULTS.get(key, ())
+    return _DEFAULTS.get(key, ()) if value is None else files.words(value)
 
 
 def _testpaths(_key: str, before: object, after: object) -> Grade:
