@@ -68,12 +68,20 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
         result, traces = judge_candidate(project, quarantine, branch, options, blank)
         around = Circumstances(
             around=(*project.notes, *ahead_of_pushed(project, branch), *removed),
-            touched=git.differences(before, git.fingerprint(project.repo)),
+            touched=(*git.differences(before, git.fingerprint(project.repo)), *_taken_in(project, branch)),
         )
         result = replace(finished(result, around), seconds=time.monotonic() - started)
         _leave(project, quarantine, options, result, traces=traces, circumstances=around)
     remember(project, result)
     return result
+
+
+def _taken_in(project: Project, branch: BranchRef) -> tuple[str, ...]:
+    """Whether the target holds the judged head by now. Whoever landed it, this verdict is not what let it in."""
+    target = git.resolve(project.repo, project.target.ref)
+    if target in {None, project.target.head} or not git.is_ancestor(project.repo, branch.head, target or ""):
+        return ()
+    return (f"{project.target.name} was moved to a commit that holds the judged head",)
 
 
 def _leave(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.teams import Team
 
+pytestmark = pytest.mark.slow  # each story gates first, then judges in clones
+
 
 @pytest.fixture
 def team(tmp_path: Path) -> Team:

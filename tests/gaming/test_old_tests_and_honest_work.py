@@ -8,6 +8,8 @@ import pytest
 from support.old_tests import CART, SHOP, TEST_CART, asked
 from support.repos import Content
 
+pytestmark = pytest.mark.slow  # up to three runs a story
+
 TESTS = "tests/test_cart.py"
 CONFTEST, HELPERS = SHOP["tests/conftest.py"], SHOP["tests/helpers.py"]
 MORE = {

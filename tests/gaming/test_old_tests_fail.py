@@ -10,6 +10,8 @@ import pytest
 from support.old_tests import CART, SHOP, TEST_CART, WRONG, asked
 from support.repos import Content
 
+pytestmark = pytest.mark.slow  # up to three runs a story
+
 TOTAL, GOLDEN = "tests/test_cart.py::test_total", "tests/test_cart.py::test_golden"
 TESTS = "tests/test_cart.py"
 

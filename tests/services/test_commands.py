@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.teams import Team
 
+pytestmark = pytest.mark.slow  # two suites a story
+
 CONFIG = 'registry:\n  - {id: "03", source: [web], command: [sh, web.sh], junit: out.xml}\n'
 PASSES = 'echo \'<testsuite tests="1"><testcase name="adds"/></testsuite>\' > out.xml\n'
 

@@ -399,3 +399,14 @@ def test_tests_that_write_into_their_made_environment_are_told_as_that(tmp_path:
     answer = team.moa("gate", "03", "--json", *allow)
     assert (answer.code, answer.data["verdict"]) == (3, "undetermined")
     assert "wrote into the environment" in answer.data["reason"]
+
+
+def test_a_target_that_took_the_head_in_meanwhile_is_told_and_proves_nothing(team: Team) -> None:
+    line = team.green("03", "inc")
+    # As an attacker would, but by a path of this test's own: the rules know the usual ways to find it.
+    ref = team.path / ".git/refs/heads"
+    moving = f"def test_moves():\n    a, b = (open({str(ref)!r} + '/' + n, m) for n, m in (('agent-03-inc', 'r'), ('develop', 'w')))\n    assert b.write(a.read())\n"
+    line.writes({"tests/agent03/test_moves.py": moving}).commits()
+    answer = team.moa("gate", "03", "--json")
+    assert answer.data["verdict"] != "passed"
+    assert "was moved to a commit that holds the judged head" in answer.data["reason"]

@@ -19,6 +19,8 @@ from pytest_moa.testing.raw_data import clean_data
 from pytest_moa.testing.request import Group
 from pytest_moa.testing.run import run_child
 
+pytestmark = pytest.mark.slow  # forty seconds of real probing
+
 SOURCE = """
     import functools
 

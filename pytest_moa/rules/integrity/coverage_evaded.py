@@ -130,6 +130,10 @@ def _can_be_comment(pattern: str) -> bool:
     return pattern not in _PRAGMAS and bool(re.search(r"#|pragma|no.?cov|no.?cover", pattern, re.IGNORECASE))
 
 
+_OBJECTS = frozenset({"gc.get_objects", "gc.get_referrers"})
+_TRACERS = re.compile(r"Collector|Tracer|CoverageData|coverage")
+
+
 def _mention(ref: Ref, page: Page) -> Told | None:  # noqa: PLR0911 - one case a kind of name
     for name in sorted(ref.names):
         if _TRACING.fullmatch(name):
@@ -138,6 +142,8 @@ def _mention(ref: Ref, page: Page) -> Told | None:  # noqa: PLR0911 - one case a
             return "warn", f"`{name}` asks whether coverage is looking"
         if _COVERAGE_API.fullmatch(name):
             return "block", f"`{name}` reaches into coverage while it measures"
+        if name in _OBJECTS and page.group == "tests" and _TRACERS.search(page.text):
+            return "block", f"`{name}` looks for the tracer among all objects"
         if name in ("coverage", "pytest_cov") and ref.imported:
             return "warn", f"`{name}` is imported by code that it measures"
         if name in ("coverage.process_startup", "coverage.exceptions"):
