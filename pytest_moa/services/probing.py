@@ -94,9 +94,10 @@ def probe_news(
     if request is None:
         return ProbeNews()
     folder, root = traces.request.run_dir, str(traces.request.work.resolve())
-    contexts = contexts_in(folder, root, request.ground.texts, request.group)
+    seconds = seconds_of(traces.evidence)
+    contexts = contexts_in(folder, root, request.ground.texts, request.group, seconds)
     seed = "" if record is None else record.seed
-    plan = plan_of(request.ground, contexts, seconds_of(traces.evidence), request.wish, seed)
+    plan = plan_of(request.ground, contexts, seconds, request.wish, seed)
     alone = len(list(folder.glob(PREFIX + "*"))) == 1
     imported = only_imported(request.ground, contexts, executed) if alone else None
     seen = (imported,) if imported is not None else ()

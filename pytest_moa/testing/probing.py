@@ -102,21 +102,20 @@ class Prober:
         evidence = read_evidence(request.run_dir / "record.jsonl", ProcessEnd(status=0))
         if judge(evidence, coverage=None).verdict != "passed":
             return
-        contexts = self._contexts(request)
+        seconds = seconds_of(evidence)
+        contexts = self._contexts(request, seconds)
         if contexts is None:
             return
-        plan = plan_of(
-            self.wanted.ground, contexts, seconds_of(evidence), self.wanted.wish, secrets.token_hex(8)
-        )
+        plan = plan_of(self.wanted.ground, contexts, seconds, self.wanted.wish, secrets.token_hex(8))
         self.record = ask_all(plan, asking)
 
-    def _contexts(self, request: ChildRequest) -> Contexts | None:
+    def _contexts(self, request: ChildRequest, seconds: Mapping[str, float]) -> Contexts | None:
         """None where the data cannot be believed: the judgement will say so."""
         run_dir, work = request.run_dir.resolve(), str(request.work.resolve())
         clean = folder_of(request) / "clean"
         if clean_data(run_dir, clean, work=work, to=work) is not None:
             return None
-        return contexts_in(clean, work, self.wanted.ground.texts, self.wanted.group)
+        return contexts_in(clean, work, self.wanted.ground.texts, self.wanted.group, seconds)
 
 
 def ask_all(plan: Plan, asking: _Asking) -> ProbeRecord:
@@ -259,27 +258,39 @@ def seconds_of(evidence: Evidence) -> dict[str, float]:
 
 
 def contexts_in(
-    folder: Path, work: str, paths: Iterable[str], group: str | None
+    folder: Path, work: str, paths: Iterable[str], group: str | None, everyone: Iterable[str] = ()
 ) -> dict[str, dict[int, frozenset[str]]]:
     """Under which tests each line of `paths` (relative to `work`) ran, by clean data files; import time counts for none.
 
-    `group` is the label of the tests that count; None: all of them. What cannot be read is not there.
+    `group` is the label of the tests that count; None: all of them. What cannot be read is not there. Children of the
+    tests tell no test's name: a line that only they ran may be any test's, so `everyone` is asked.
     """
     found: dict[str, dict[int, set[str]]] = {path: {} for path in paths}
+    of_children: dict[str, set[int]] = {path: set() for path in found}
     for file in sorted(folder.glob(PREFIX + "*")):
         data = CoverageData(basename=str(file))
         try:
             data.read()
+            a_childs = not any("|" in label for label in data.measured_contexts())
             for path, lines in found.items():
                 for line, labels in data.contexts_by_lineno(os.path.join(work, path)).items():  # noqa: PTH118 - as coverage names it
                     names = {name for label in labels if (name := _test_of(label, group))}
                     if names and line > 0:
                         lines.setdefault(line, set()).update(names)
+                    elif a_childs and line > 0:
+                        of_children[path].add(line)
         except CoverageException:
             continue
         finally:
             data.close()
-    return {path: {line: frozenset(names) for line, names in lines.items()} for path, lines in found.items()}
+    if group is None and len(list(folder.glob(PREFIX + "*"))) > 1:
+        for path, numbers in of_children.items():
+            for line in numbers - found[path].keys():
+                found[path][line] = set(everyone)
+    return {
+        path: {line: frozenset(names) for line, names in lines.items() if names}
+        for path, lines in found.items()
+    }
 
 
 def _test_of(label: str, group: str | None) -> str | None:
