@@ -144,7 +144,7 @@ def judged(
         probes=probed.figure,
         tests=counts(evidence),
         environment=traces.environment,
-        notes=traces.notes,
+        notes=(*traces.notes, *probed.notes),
         runs=traces.runs,
         traces=traces,
     )

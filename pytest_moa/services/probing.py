@@ -39,6 +39,7 @@ class ProbeNews:
     figure: ProbeFigure | None = None
     probing: Probing | None = None
     suspected: Mapping[Finding, Warned] | None = None
+    notes: tuple[str, ...] = ()
 
     def confirm(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """The findings, those blocking whose suspicion an experiment confirmed."""
@@ -113,6 +114,7 @@ def probe_news(
         figure=figure_of(probing),
         probing=probing,
         suspected=_suspected(quarantine, subject, findings),
+        notes=(_OUT_OF_TIME,) if record.ended == "time" and probing.decision is None else (),
     )
 
 
@@ -120,6 +122,11 @@ def _as_recorded(wish: Wish, record: ProbeRecord) -> Wish:
     seconds = _LONG if record.thorough else wish.seconds
     return replace(wish, count=record.count, thorough=record.thorough, seconds=seconds)
 
+
+_OUT_OF_TIME = (
+    "The probes' time was used up before they could say whether the tests look: `integrity.probes.seconds` on the"
+    " target gives them more, `--probes N` takes as long as it needs."
+)
 
 _BROKEN = Doubt(
     reason="the probes broke off: the tests' process gave no answer",
