@@ -16,6 +16,7 @@ from pytest_moa.model.results import (
     GateResult,
     IntegrationResult,
     Landed,
+    ProbeFigure,
     Rejected,
     StatusReport,
     TestCounts,
@@ -153,7 +154,14 @@ def _figures(result: GateResult) -> list[str]:
     return [
         f"🧪 Tests: {_passed(result.tests)}{_rest(result.tests)}",
         *_coverage(result.coverage, unknown=result.verdict == "undetermined"),
+        *_probes(result.probes),
     ]
+
+
+def _probes(figure: ProbeFigure | None) -> list[str]:
+    if figure is None or not figure.tried:
+        return []
+    return [f"🔎 Probes: {figure.noticed} of {figure.tried} deliberate faults made a test fail"]
 
 
 def _coverage(figure: CoverageFigure | None, *, unknown: bool) -> list[str]:

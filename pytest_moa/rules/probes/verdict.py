@@ -45,7 +45,9 @@ def findings_of(probing: Probing) -> list[Finding]:
     unnoticed = meanings(results, "unnoticed")
     found = [_unnoticed(probed, probing.plan.tests[probed.fault.id]) for probed in unnoticed]
     if probing.decision == "blind":
-        found.append(_blind(results, unnoticed))
+        # One a file: a person's word for one of them says nothing about the others.
+        paths = sorted({probed.fault.path for probed in unnoticed})
+        found += [_blind(results, unnoticed, path) for path in paths]
     return found
 
 
@@ -79,8 +81,8 @@ def _unnoticed(probed: Probed, tests: Sequence[str]) -> Finding:
     )
 
 
-def _blind(results: Sequence[Probed], unnoticed: Sequence[Probed]) -> Finding:
-    first = min(unnoticed, key=lambda p: (p.fault.path, p.fault.line))
+def _blind(results: Sequence[Probed], unnoticed: Sequence[Probed], path: str) -> Finding:
+    first = min((p for p in unnoticed if p.fault.path == path), key=lambda p: p.fault.line)
     tried = len(results) - len(meanings(results, "void"))
     return Finding(
         rule=BLIND,
