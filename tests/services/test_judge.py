@@ -169,7 +169,7 @@ def probes(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], objec
         (told("record.jsonl", lambda r: kind(r, "begin").update(python="3.7.1")), "The run's Python was 3.7.1"),
         (told("record-old.jsonl", lambda r: kind(r, "outcome").update(outcome="failed")), ""),
         (told("record-old.jsonl", lambda r: r.remove(kind(r, "outcome"))), ""),
-        (probes(lambda p: p.update(seed="0123456789abcdef")), "probes differ"),
+        (probes(lambda p: p.update(seed="0123456789abcdef")), "differ"),
         (probes(lambda p: p["entries"].pop()), "does not follow"),
         (probes(lambda p: p["entries"][0].update(test="t.py::x")), "the probes name t.py::x"),
         (probes(lambda p: p.update(count=0, entries=[])), "fewer probes"),
