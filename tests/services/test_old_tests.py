@@ -50,6 +50,7 @@ def test_a_change_of_behaviour_is_refused_and_a_persons_word_lets_it_land(team: 
     )
 
 
+@pytest.mark.slow
 def test_one_word_about_a_removed_test_is_enough_for_the_function_that_goes_with_it(team: Team) -> None:
     team.repo.writes(
         {
@@ -66,6 +67,7 @@ def test_one_word_about_a_removed_test_is_enough_for_the_function_that_goes_with
     assert (allowed.code, allowed.data["verdict"]) == (0, "passed"), allowed.out
 
 
+@pytest.mark.slow
 def test_a_flaky_test_blames_nobody(tmp_path: Path) -> None:
     flaky = (
         "from pathlib import Path\n\n\ndef test_flaky():\n    seen = Path(__file__).with_suffix('.seen')\n"
@@ -76,6 +78,7 @@ def test_a_flaky_test_blames_nobody(tmp_path: Path) -> None:
     assert (said.findings, said.doubts, said.runs) == ([], [], 2)
 
 
+@pytest.mark.slow
 def test_what_is_red_on_the_target_blames_nobody(tmp_path: Path) -> None:
     red = "def test_red():\n    assert 1 == 2\n"
     said = asked(tmp_path, {"tests/test_red.py": red.replace("2", "1")}, {"tests/test_red.py": red})
@@ -95,6 +98,7 @@ def test_a_policy_that_has_the_rule_off_runs_nothing(tmp_path: Path) -> None:
     assert (said.ran, said.findings, said.doubts) == (None, [], [])
 
 
+@pytest.mark.slow
 def test_the_tree_that_may_land_is_left_alone(tmp_path: Path) -> None:
     after = {"src/shop/cart.py": WRONG, "tests/test_cart.py": TEST_CART.replace("3)", "4)")}
     with standing(tmp_path, after) as (project, quarantine, subject):
@@ -103,6 +107,7 @@ def test_the_tree_that_may_land_is_left_alone(tmp_path: Path) -> None:
         assert quarantine.dirty(work, subject.candidate) == ()
 
 
+@pytest.mark.slow
 def test_a_project_in_a_folder_of_the_repository_is_seen_with_its_whole_paths(tmp_path: Path) -> None:
     before = {f"py/{path}": text for path, text in SHOP.items()}
     after = {"py/src/shop/cart.py": WRONG, "py/tests/test_cart.py": TEST_CART.replace("3)", "4)")}
@@ -115,6 +120,7 @@ REAL = "from shop.cart import LIMIT\n\n\ndef test_limit():\n    assert LIMIT == 
 OPT_IN = "integrity:\n  severity:\n    no-new-failure: note\n"
 
 
+@pytest.mark.slow
 def test_a_new_module_that_passes_without_the_branch_is_noted_where_the_policy_asks(tmp_path: Path) -> None:
     after = {
         "src/shop/cart.py": CART + "\n\nLIMIT = 3\n",

@@ -71,6 +71,7 @@ def works(team: Team, tests: str) -> None:
     line.writes({"src/calc/school.py": CODE, "tests/agent03/test_school.py": tests}).commits("School")
 
 
+@pytest.mark.slow
 def test_an_asserting_suite_passes_and_the_figure_tells_what_was_tried(team: Team) -> None:
     works(team, LOOKS)
     answer = team.moa("gate", "03", "--json")
@@ -106,6 +107,7 @@ def test_nobody_is_probed_where_the_caller_asks_for_none(team: Team) -> None:
     assert (answer.code, answer.data["probes"]) == (0, None), answer.out
 
 
+@pytest.mark.slow
 def test_all_of_them_is_a_mutation_test_of_the_diff(team: Team) -> None:
     works(team, LOOKS)
     probes = team.moa("gate", "03", "--json", "--probes", "all").data["probes"]
