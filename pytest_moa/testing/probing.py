@@ -267,7 +267,8 @@ def contexts_in(
     """
     found: dict[str, dict[int, set[str]]] = {path: {} for path in paths}
     of_children: dict[str, set[int]] = {path: set() for path in found}
-    for file in sorted(folder.glob(PREFIX + "*")):
+    files = sorted(folder.glob(PREFIX + "*"))
+    for file in files:
         data = CoverageData(basename=str(file))
         try:
             data.read()
@@ -283,7 +284,7 @@ def contexts_in(
             continue
         finally:
             data.close()
-    if group is None and len(list(folder.glob(PREFIX + "*"))) > 1:
+    if group is None and len(files) > 1:
         for path, numbers in of_children.items():
             for line in numbers - found[path].keys():
                 found[path][line] = set(everyone)
