@@ -13,6 +13,7 @@ from pytest_moa.errors import BugError
 from pytest_moa.git.command import Git, encode, records
 from pytest_moa.git.handle import Repository
 from pytest_moa.model.agents import ObjectId
+from pytest_moa.rules.queue.lines import Hunk, Patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ _PATCH = (
     "--ignore-submodules=dirty",
 )
 _NO_FILE = ("160000", "120000", "000000")
-_HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _EMPTY_BLOB = {
     "sha1": "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
     "sha256": "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
@@ -148,23 +149,44 @@ def _seeing_untracked(repo: Repository, index: Path) -> Git:
     return git
 
 
+def patch_between(repo: Repository, a: ObjectId, b: ObjectId) -> Patch:
+    """What leads from commit `a` to commit `b`, with the hunks of each file; renames are followed."""
+    hunks: dict[str, tuple[Hunk, ...] | None] = {}
+    renames: dict[str, str] = {}
+    gone: set[str] = set()
+    for change, section in _changed_files(repo.git.run("diff-tree", "-r", *_PATCH, a, b).stdout):
+        if change.new_mode == "000000":
+            gone.add(change.path)
+            continue
+        if change.old_path is not None:
+            renames[change.old_path] = change.path
+        found = None if change.new_mode in _NO_FILE else _hunks(section)
+        # A change of mode, or a pure rename, has no hunk: nothing of it can be told by lines.
+        hunks[change.path] = found or (() if change.status == "R" else None)
+    return Patch(hunks=hunks, renames=renames, gone=frozenset(gone))
+
+
 def parse_patch(raw: bytes) -> dict[str, frozenset[int]]:
     """The added lines of `git diff --raw --patch -z --unified=0`, per path."""
+    return {
+        change.path: frozenset() if change.new_mode in _NO_FILE else _added(section)
+        for change, section in _changed_files(raw)
+        if change.new_mode != "000000"
+    }
+
+
+def _changed_files(raw: bytes) -> Iterator[tuple[Change, list[bytes]]]:
     head, _, patch = raw.partition(b"\0\0")
     if not head:
-        return {}
+        return
     changes = [change for change in parse_raw(iter(records(head + b"\0"))) if change.status != "U"]
     sections = _sections(patch)
-    added: dict[str, frozenset[int]] = {}
     for change in changes:
         # A change of kind (a file that became a link) is told as a removal and an addition.
         section = [next(sections, None) for _ in range(2 if change.status == "T" else 1)][-1]
         if section is None:
             raise BugError("git told of more changed files than of their contents", reason=change.path)
-        if change.new_mode == "000000":
-            continue
-        added[change.path] = frozenset() if change.new_mode in _NO_FILE else _added(section)
-    return added
+        yield change, section
 
 
 def _sections(patch: bytes) -> Iterator[list[bytes]]:
@@ -180,12 +202,20 @@ def _sections(patch: bytes) -> Iterator[list[bytes]]:
         yield section
 
 
-def _added(section: list[bytes]) -> frozenset[int]:
+def _hunks(section: list[bytes]) -> tuple[Hunk, ...] | None:
+    """The hunks of a file; None of one that holds a NUL byte."""
     if any(b"\0" in line for line in section):
-        return frozenset()
-    hunks = [found for line in section if (found := _HUNK.match(line))]
+        return None
+    found = (match for line in section if (match := _HUNK.match(line)))
+    return tuple(Hunk(*(_number(match, at) for at in range(1, 5))) for match in found)
+
+
+def _number(match: re.Match[bytes], at: int) -> int:
+    """A count that is left out is 1."""
+    return 1 if match[at] is None else int(match[at])
+
+
+def _added(section: list[bytes]) -> frozenset[int]:
     return frozenset(
-        number
-        for hunk in hunks
-        for number in range(int(hunk[1]), int(hunk[1]) + int(hunk[2] if hunk[2] is not None else 1))
+        line for hunk in _hunks(section) or () for line in range(hunk.new_start, hunk.new_start + hunk.new)
     )
