@@ -93,6 +93,22 @@ def own_code(
     return dict(sorted(own.items()))
 
 
+def without_others(
+    own: OwnCode, others: Mapping[str, frozenset[int]], texts: Mapping[str, str]
+) -> dict[str, frozenset[int] | None]:
+    """Own code without the lines that others brought to the same candidate; `texts` are the files that these changed."""
+    found: dict[str, frozenset[int] | None] = {}
+    for path, lines in own.items():
+        theirs = others.get(path, frozenset())
+        if not theirs:
+            found[path] = lines
+            continue
+        mine = frozenset(range(1, texts.get(path, "").count("\n") + 2)) if lines is None else lines
+        if mine - theirs:
+            found[path] = mine - theirs
+    return found
+
+
 def folders_of(own: Iterable[str]) -> tuple[str, ...]:
     """The smallest set of folders (relative to the root) that holds all own files: what a tracer has to watch."""
     folders = sorted({str(PurePosixPath(path).parent) for path in own}, key=lambda f: (f.count("/"), f))

@@ -10,23 +10,21 @@ from pytest_moa.errors import UndeterminedError
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Finding
-from pytest_moa.rules import own_code as rules
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.probes.record import ProbeRecord
 from pytest_moa.rules.selection import missing_tests, suite_arguments
 from pytest_moa.services.commands import run_the_command
-from pytest_moa.services.environment import Interpreter, interpreter_for
-from pytest_moa.services.generated import write_version_files
+from pytest_moa.services.environment import Interpreter
 from pytest_moa.services.no_new_failure import run_new_tests
 from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
+from pytest_moa.services.prepare import environment_doubts, prepared, request_for
 from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
-from pytest_moa.services.subject import Subject, exists_in, source_roots
+from pytest_moa.services.subject import Subject, exists_in
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.junit import JUnitEvidence
-from pytest_moa.testing.made_environment import discard, verify
 from pytest_moa.testing.probing import Prober
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import run_child
@@ -62,45 +60,19 @@ def perform(
     """
     if options.replay is not None:
         return options.replay(subject)
-    prefix = project.prefix
-    if absent := missing_tests(subject.tests, exists_in(subject.tree, prefix)):
+    if absent := missing_tests(subject.tests, exists_in(subject.tree, project.prefix)):
         return Doubt(
             reason=f"the registry names tests that are not there: {', '.join(absent)}",
             remedy="Add them on the branch, or correct `registry: tests` on the target.",
         )
-    work = quarantine.checkout(subject.candidate)
-    folder = work / prefix if prefix else work
-    if not folder.is_dir():
-        return Doubt(
-            reason=f"the candidate has no folder {prefix}",
-            remedy="Correct `project.working_directory` on the target.",
-        )
-    generated = write_version_files(work, folder, subject.settings.get)
-    try:
-        interpreter = interpreter_for(project, work, folder, options.python)
-    except UndeterminedError as error:
-        return Doubt(reason=str(error), remedy=error.remedy)
-    policy = project.policy
-    own = tuple(subject.own) if subject.foreign is None else ()
+    ready = prepared(project, quarantine, subject.candidate, subject.settings.get, options.python)
+    if isinstance(ready, Doubt):
+        return ready
     tests, groups = _arguments(project, subject, suite=options.suite)
-    request = ChildRequest(
-        python=interpreter.python,
-        work=work,
-        project=folder,
-        run_dir=quarantine.make_folder("run"),
-        tests=tests,
-        source_dirs=rules.folders_of(own),
-        groups=groups,
-        source_roots=source_roots(own, subject.tree, prefix),
-        elsewhere=(project.root,),
-        own_modules=tuple((rules.module_name(path, subject.tree), path) for path in own),
-        timeout=float(policy.agents.timeout),
-        slot=options.slot,
-        keep=policy.environment.keep,
-        drop=policy.environment.drop,
-        environ=project.environ,
-        branch_coverage=subject.coverage.branch,
+    request = request_for(
+        project, quarantine, ready, [subject], tests=tests, groups=groups, slot=options.slot
     )
+    interpreter, work = ready.interpreter, ready.work
     prober = _prober(project, quarantine, subject, options, grouped=bool(groups))
     try:
         ran, runs = _run(quarantine, subject, request, options, prober)
@@ -127,8 +99,8 @@ def perform(
         evidence=evidence,
         environment=interpreter.facts,
         work=str(work.resolve()),
-        doubts=(*_environment_doubts(interpreter), *unclean, *unprepared),
-        notes=(*generated, *ran.notes, *_without_coverage(subject)),
+        doubts=(*environment_doubts(interpreter), *unclean, *unprepared),
+        notes=(*ready.notes, *ran.notes, *_without_coverage(subject)),
         old_tests=old,
         new_tests=new,
         probes=_NONE_ASKED if options.probes == 0 else prober.record if prober is not None else None,
@@ -197,15 +169,6 @@ def _old_tests(
         return run_old_tests(project, quarantine, subject, interpreter, old_options)
     except UndeterminedError as error:
         return Doubt(reason=str(error), remedy=error.remedy)
-
-
-def _environment_doubts(interpreter: Interpreter) -> tuple[Doubt, ...]:
-    made = interpreter.made
-    if made is None or made.key is None or verify(made):
-        return ()
-    discard(made)
-    remedy = "Look for a test that installs or writes into site-packages; the environment was thrown away."
-    return (Doubt(reason="the tests wrote into the environment that was made for them", remedy=remedy),)
 
 
 def _arguments(

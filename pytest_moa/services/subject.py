@@ -48,55 +48,86 @@ class Subject:
         return not self.tests
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A candidate and its base, as all agents in it share them: the candidate's paths, and what the base's settings say."""
+
+    base: ObjectId
+    candidate: ObjectId
+    tree: frozenset[str]
+    settings: Mapping[str, bytes]
+    pytest: PytestSettings
+    coverage: CoverageSettings
+
+
+def ground_of(project: Project, quarantine: Quarantine, base: ObjectId, candidate: ObjectId) -> Ground:
+    repo, prefix = quarantine.repository, project.prefix
+    blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
+    settings = {path.removeprefix(prefix): data for path, data in blobs.items()}
+    return Ground(
+        base=base,
+        candidate=candidate,
+        tree=frozenset(git.tree_paths(repo, candidate)),
+        settings=settings,
+        pytest=read_pytest_settings(settings.get),
+        coverage=read_coverage_settings(settings.get, quarantine.make_folder("settings")),
+    )
+
+
 def subject_of(
     project: Project, quarantine: Quarantine, agent: str, base: ObjectId, candidate: ObjectId
 ) -> Subject:
     """What there is to examine: the agent's own lines are what the candidate adds to `base`; settings are base's."""
-    policy = project.policy
-    prefix = project.prefix
-    repo = quarantine.repository
+    added = git.added_lines(quarantine.repository, base, candidate)
+    return subject_in(project, quarantine, ground_of(project, quarantine, base, candidate), agent, added)
 
-    blobs = git.read_blobs(repo, base, [prefix + name for name in SETTINGS_FILES])
-    settings = {path.removeprefix(prefix): data for path, data in blobs.items()}
-    tree = frozenset(git.tree_paths(repo, candidate))
-    pytest_settings = read_pytest_settings(settings.get)
-    coverage_settings = read_coverage_settings(settings.get, quarantine.make_folder("settings"))
+
+def subject_in(
+    project: Project,
+    quarantine: Quarantine,
+    ground: Ground,
+    agent: str,
+    added: Mapping[str, frozenset[int]],
+    *,
+    others: Mapping[str, frozenset[int]] | None = None,
+) -> Subject:
+    """One agent's part in a candidate: `added` are the lines that it brought, `others` those that others brought."""
+    policy, prefix, tree = project.policy, project.prefix, ground.tree
     tests = tests_of(policy, agent, exists_in(tree, prefix))
     source = rules.SourceRules(
         working_directory=prefix.rstrip("/") or ".",
-        python_files=pytest_settings.python_files,
-        testpaths=pytest_settings.testpaths,
+        python_files=ground.pytest.python_files,
+        testpaths=ground.pytest.testpaths,
         tests=tests,
-        source=coverage_settings.source,
-        include=coverage_settings.include,
-        omit=coverage_settings.omit,
+        source=ground.coverage.source,
+        include=ground.coverage.include,
+        omit=ground.coverage.omit,
     )
-    changed = {
-        path: lines
-        for path, lines in git.added_lines(repo, base, candidate).items()
-        if lines and rules.is_source(path, source)
-    }
-    texts = git.read_blobs(repo, candidate, list(changed))
-    added = {
-        path: rules.statement_lines(text_of(texts.get(path, b"")), lines) for path, lines in changed.items()
-    }
+    changed = {path: lines for path, lines in added.items() if lines and rules.is_source(path, source)}
     entry = policy.entry(agent)
+    foreign = entry if entry.command else None
+    wanted = [*changed, *(path for path in others or {} if path.endswith(".py") and path not in changed)]
+    texts = {
+        path: text_of(data)
+        for path, data in git.read_blobs(quarantine.repository, ground.candidate, wanted).items()
+    }
+    whole = {path: rules.statement_lines(texts.get(path, ""), lines) for path, lines in changed.items()}
     own: Mapping[str, frozenset[int] | None] = (
         named_code(entry.source, entry.tests, tree, prefix)
-        if entry.command
-        else rules.own_code(added=added, registered=entry.source, tree=tree, rules=source)
+        if foreign
+        else rules.own_code(added=whole, registered=entry.source, tree=tree, rules=source)
     )
     return Subject(
         agent=agent,
-        base=base,
-        candidate=candidate,
-        own=own,
+        base=ground.base,
+        candidate=ground.candidate,
+        own=rules.without_others(own, others or {}, texts),
         tests=tests,
         tree=tree,
-        pytest=pytest_settings,
-        coverage=coverage_settings,
-        settings=settings,
-        foreign=entry if entry.command else None,
+        pytest=ground.pytest,
+        coverage=ground.coverage,
+        settings=ground.settings,
+        foreign=foreign,
     )
 
 
