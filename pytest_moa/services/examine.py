@@ -124,16 +124,38 @@ def judged(
         return Examination(
             judgement=judgement, findings=reviewed.findings, allowed=reviewed.allowed, traces=traces
         )
-    subject, evidence = case.subject, traces.evidence
-    files, doubts = _measured(case.judges.project, quarantine, subject, traces)
-    figure = coverage_figure(subject.own, files, case.threshold)
+    files, doubts = _measured(case.judges.project, quarantine, case.subject, traces)
     old, doubts_of_old = _old_tests(quarantine, case, traces)
+    measured = Measured(files=files, doubts=(*doubts, *doubts_of_old))
+    return concluded(quarantine, case, traces, measured, news=old, probes=probes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The lines of the own files that ran, and what is doubtful about them."""
+
+    files: tuple[FileLines, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+
+def concluded(
+    quarantine: Quarantine,
+    case: Case,
+    traces: Traces,
+    measured: Measured,
+    *,
+    news: Sequence[Finding] = (),
+    probes: ProbesAsked | None = None,
+) -> Examination:
+    """The verdict once the lines are known; `news` are what further runs found."""
+    subject, evidence, files = case.subject, traces.evidence, measured.files
+    figure = coverage_figure(subject.own, files, case.threshold)
     wish = wish_of(case.judges.project.policy.integrity.probes, probes)
     executed = {file.path: file.executed for file in files}
     probed = probe_news(quarantine, subject, traces, case.reviewed.findings, wish, executed=executed)
-    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *old, *probed.findings])
+    reviewed = case.judges.apply([*case.seen, *_seen_in_run(traces), *news, *probed.findings])
     findings = probed.confirm(reviewed.findings)
-    all_doubts = [*doubts, *traces.doubts, *doubts_of_old, *probed.doubts]
+    all_doubts = [*measured.doubts, *traces.doubts, *probed.doubts]
     judgement = judge(evidence, coverage=figure, findings=findings, doubts=all_doubts)
     return Examination(
         judgement=judgement,
@@ -180,7 +202,7 @@ def _measured(
     if not paths or traces.evidence.session_status is None:
         return (), []
     quarantine.restore(request.work, subject.candidate, paths)
-    contexts = [subject.agent] if request.groups else None
+    contexts = traces.labels
     try:
         if subject.foreign is not None:
             own = lines_of_command(project, quarantine, subject, run_dir=request.run_dir, work=traces.work)

@@ -12,7 +12,7 @@ from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Finding
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.probes.record import ProbeRecord
-from pytest_moa.rules.selection import missing_tests, suite_arguments
+from pytest_moa.rules.selection import NOBODYS, missing_tests, suite_arguments
 from pytest_moa.services.commands import run_the_command
 from pytest_moa.services.environment import Interpreter
 from pytest_moa.services.no_new_failure import run_new_tests
@@ -29,7 +29,6 @@ from pytest_moa.testing.probing import Prober
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import run_child
 
-_OTHERS = "everybody else's tests"
 # A caller's word against probes travels with the evidence; without a record the judge takes it for a lost one.
 _NONE_ASKED = ProbeRecord(seed="0", ended="answered", count=0)
 
@@ -103,6 +102,7 @@ def perform(
         notes=(*ready.notes, *ran.notes, *_without_coverage(subject)),
         old_tests=old,
         new_tests=new,
+        labels=(subject.agent,) if groups else None,
         probes=_NONE_ASKED if options.probes == 0 else prober.record if prober is not None else None,
         runs=runs + (old.runs if old is not None else 0) + (new is not None),
     )
@@ -181,6 +181,6 @@ def _arguments(
     # In a run of the whole suite the agent's own lines count only where its own tests ran them: the others' lines get
     # a label, too, since lines without one are those of import time, which count for everyone.
     own = Group(label=subject.agent, paths=tuple(test.split("::", 1)[0] for test in subject.tests))
-    groups = (own, Group(label=_OTHERS, paths=("",))) if subject.tests else ()
+    groups = (own, Group(label=NOBODYS, paths=("",))) if subject.tests else ()
     wanted = suite_arguments(project.policy.integration.suite, subject.pytest.testpaths, subject.tests)
     return wanted, groups

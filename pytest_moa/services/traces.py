@@ -28,5 +28,7 @@ class Traces:
     old_tests: OldTestsRun | None = None
     new_tests: Evidence | None = None
     probes: ProbeRecord | None = None
+    labels: tuple[str, ...] | None = None
+    """The coverage contexts of the agent's own tests; None: every test counts."""
     runs: int = 1
     """How many children ran tests."""

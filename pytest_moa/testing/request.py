@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_moa.rules.selection import Group
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """A coverage context: lines run by the tests under `paths` (relative to the project) carry `label`."""
-
-    label: str
-    paths: tuple[str, ...]
+__all__ = ["ChildRequest", "Group"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
