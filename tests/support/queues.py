@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,16 +104,12 @@ class Queue:
 
     def green(self, agent: str) -> Queue:
         name = f"feature_{agent}"
-        return self.adds(
-            agent, name, f"def {name}(x):\n    if x < 0:\n        return 0\n    return x + 1\n", "2"
-        )
+        source = f"def {name}(x):\n    if x < 0:\n        return 0\n    return x + 1\n"
+        return self.adds(agent, name, source, holds=f"{name}(1) == 2 and {name}(-1) == 0")
 
-    def adds(self, agent: str, name: str, source: str, answer: str, call: str = "(1)") -> Queue:
-        """A module, and a test of the agent's own that asks it once on each side of zero."""
-        text = (
-            f"from shop.{name} import {name}\n\n\ndef test_{name}():\n    assert {name}{call} == {answer}\n"
-            + (f"    assert {name}(-1) == 0\n" if "x < 0" in source else "")
-        )
+    def adds(self, agent: str, name: str, source: str, *, holds: str) -> Queue:
+        """A module with a function of its name, and a test of the agent's own that says what holds of it."""
+        text = f"from shop.{name} import {name}\n\n\ndef test_{name}():\n    assert {holds}\n"
         return self.writes(agent, {f"src/shop/{name}.py": source, f"tests/agent{agent}/test_{name}.py": text})
 
     def writes(self, agent: str, files: Mapping[str, Content]) -> Queue:
@@ -124,21 +122,20 @@ class Queue:
     def culprit(self, agent: str) -> Queue:
         """Its own new test fails."""
         name = f"wrong_{agent}"
-        return self.adds(agent, name, f"def {name}(x):\n    return x + 2\n", "2")
+        return self.adds(agent, name, f"def {name}(x):\n    return x + 2\n", holds=f"{name}(1) == 2")
 
     def breaks_old_test(self, agent: str) -> Queue:
         """A test of the target fails, and its own code is tested all the same."""
-        return self.changes(agent, "core", "double", "    return 3 * x", "3")
+        return self.changes(agent, "core", "double", "    return 3 * x", holds="double(1) == 3")
 
-    def changes(
-        self, agent: str, module: str, function: str, body: str, answer: str, call: str = "(1)"
-    ) -> Queue:
+    def changes(self, agent: str, module: str, function: str, body: str, *, holds: str) -> Queue:
+        """It changes a function of the target; `holds` is what its own test says of it."""
         path = f"src/shop/{module}.py"
         before = self.branches[agent].get(path) or self.base[path]
         assert isinstance(before, str)
         test = (
             f"from shop.{module} import {function}\n\n\n"
-            f"def test_{function}_of_{agent}():\n    assert {function}{call} == {answer}\n"
+            f"def test_{function}_of_{agent}():\n    assert {holds}\n"
         )
         return self.writes(
             agent,
@@ -166,10 +163,10 @@ class Queue:
         """Green each by itself: the one changes what a function answers, the other relies on the old answer."""
         limit = LIMITS[self.pairs]
         self.pairs += 1
-        self.changes(one, "limits", limit, "    return 20", "20", "()")
+        self.changes(one, "limits", limit, "    return 20", holds=f"{limit}() == 20")
         name = f"room_{other}"
         source = f"from shop.limits import {limit}\n\n\ndef {name}(n):\n    return {limit}() - n\n"
-        return self.adds(other, name, source, "7", "(3)")
+        return self.adds(other, name, source, holds=f"{name}(3) == 7")
 
     def flake(self, agent: str, times: int = 1) -> Queue:
         """Its own new test fails so many times, then passes."""
@@ -191,13 +188,25 @@ class Queue:
             f"import sys\n\n\ndef {name}(x):\n    sys.setrecursionlimit(10**8)\n"
             "    deep = []\n    for _ in range(10**6):\n        deep = [deep]\n    return repr(deep) and x + 1\n"
         )
-        return self.adds(agent, name, source, "2")
+        return self.adds(agent, name, source, holds=f"{name}(1) == 2")
 
     def syntax_error(self, agent: str) -> Queue:
         """One of its test modules cannot be read."""
         return self.writes(
             agent, {f"tests/agent{agent}/test_broken_{agent}.py": "def test_broken(:\n    pass\n"}
         )
+
+    def takes_a_test_away(self, agent: str) -> Queue:
+        """It games the gate where anybody can see it without running anything."""
+        return self.writes(agent, {"tests/test_limits.py": None})
+
+    def rewrites_an_old_test(self, agent: str) -> Queue:
+        """It changes what a function answers, and the target's test of it likewise."""
+        before = self.base["tests/test_core.py"]
+        assert isinstance(before, str)
+        test = before.replace("half(4) == 2", "half(4) == 1")
+        self.changes(agent, "core", "half", "    return x / 4", holds="half(8) == 2")
+        return self.writes(agent, {"tests/test_core.py": test})
 
     def low_coverage(self, agent: str) -> Queue:
         lines = "".join(f"    x = x + {n}\n" for n in range(9))
@@ -289,13 +298,12 @@ class Queue:
 
     def _stream(self) -> bytes:
         config = json.dumps(self.config, indent=1)
-        parts = [_commit(TARGET, 0, "The beginning", {**self.base, "moa.yaml": config})]
+        parts = [_commit(TARGET, 0, {**self.base, "moa.yaml": config})]
         for number, (agent, files) in enumerate(self.branches.items(), start=1):
-            parts.append(
-                _commit(self.ref(agent), number, f"Work of {agent}", files, self.trailers.get(agent), TARGET)
-            )
+            trailers = self.trailers.get(agent)
+            parts.append(_commit(self.ref(agent), number, files, trailers=trailers, parent=TARGET))
         if self.later:
-            parts.append(_commit(TARGET, 90, "Something else", self.later))
+            parts.append(_commit(TARGET, 90, self.later))
         return b"".join([*parts, b"done\n"])
 
     def ref(self, agent: str) -> str:
@@ -317,7 +325,7 @@ class Queue:
             "fast-import",
             "--quiet",
             "--done",
-            text=_commit(name, 200, "Later", files, parent=parent) + b"done\n",
+            text=_commit(name, 200, files, parent=parent) + b"done\n",
         )
         return self.truth.head(name)
 
@@ -359,6 +367,20 @@ class Queue:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         return self
+
+    def git_does(self, script: str) -> dict[str, str]:
+        """Variables under which moa's own git calls go through a script: `$*` is the call, `real` runs it."""
+        folder = self.place / "bin"
+        folder.mkdir(exist_ok=True)
+        real = shutil.which("git")
+        (folder / "git").write_text(
+            f'#!/bin/sh\nreal() {{ {real} "$@"; }}\n'
+            "case \"$(tr '\\0' ' ' < /proc/$PPID/cmdline)\" in\n"
+            f"*'pytest_moa integrate'*) ;;\n*) exec {real} \"$@\" ;;\nesac\n"
+            f"STORY={self.story}\n{script}\n"
+        )
+        (folder / "git").chmod(0o755)
+        return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
     def _store(self, name: str, text: str) -> Queue:
         self.story.mkdir(parents=True, exist_ok=True)
@@ -403,6 +425,20 @@ class Queue:
         print(*said.told(), sep="\n")
         return said
 
+    def moa(self, *args: str, code: int = 0) -> str:
+        """Another verb of moa, in the clone; what it printed."""
+        done = subprocess.run(
+            [*MOA, *args],
+            cwd=self.build().path,
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
     def sessions(self, before: Iterable[str] = ()) -> tuple[Mapping[str, Any], ...]:
         """The sessions that ran tests, in the order in which they began."""
         paths = [path for path in self.story.glob("session-*") if path.name not in set(before)]
@@ -416,14 +452,15 @@ class Queue:
         self._target_only_held_what_passed(red=red)
         if ledger:
             self.ledger_tells_each_landing_once()
-        assert os.listdir(os.environ["TMPDIR"]) == [], "something is left in the temporary folder"
+        left = [path.name for path in Path(os.environ["TMPDIR"]).iterdir()]
+        assert left == [], "something is left in the temporary folder"
         assert self.alive() == [], "processes were left"
 
     def _target_only_held_what_passed(self, *, red: bool) -> None:
         green = {s["tree"]: s for s in self.sessions() if red or s.get("status") == 0}
         repo = self.truth
         held = repo.git("reflog", "show", "--format=%H", TARGET).split()[::-1]
-        for old, new in zip(held, held[1:], strict=False):
+        for old, new in pairwise(held):
             if new in self.foreign or old == new:
                 continue
             line = repo.git("rev-list", "--first-parent", f"{old}..{new}").split()
@@ -481,8 +518,9 @@ MOA = (sys.executable, "-P", "-m", "pytest_moa")
 def _commit(
     ref: str,
     minute: int,
-    message: str,
     files: Mapping[str, Content],
+    *,
+    message: str = "Work",
     trailers: Mapping[str, str] | None = None,
     parent: str | None = None,
 ) -> bytes:
