@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from pytest_moa.git.command import decode
 from pytest_moa.git.handle import Repository
 from pytest_moa.model.agents import ObjectId
@@ -36,3 +38,49 @@ def paths_of_merge(repo: Repository, commit: ObjectId) -> tuple[str, ...]:
             commit,
         )
     )
+
+
+def contained(
+    repo: Repository, heads: Sequence[ObjectId], *, without: ObjectId
+) -> dict[ObjectId, frozenset[ObjectId]]:
+    """For each head the others among them that it contains; what `without` contains is left out."""
+    reached = _reached(repo, heads, frozenset(heads), without)
+    return {head: reached.get(head, frozenset()) - {head} for head in heads}
+
+
+def reaching(
+    repo: Repository, heads: Sequence[ObjectId], commits: Collection[ObjectId], *, without: ObjectId
+) -> frozenset[ObjectId]:
+    """The heads that contain one of these commits; what `without` contains is left out."""
+    reached = _reached(repo, heads, frozenset(commits), without)
+    return frozenset(head for head in heads if reached.get(head))
+
+
+def commits_between(repo: Repository, base: ObjectId, head: ObjectId) -> frozenset[ObjectId]:
+    """The commits that `head` contains and `base` does not."""
+    said = repo.git.text("rev-list", head, "--not", base, doing="walk the history")
+    return frozenset(said.split("\n")) if said else frozenset()
+
+
+def _reached(
+    repo: Repository, heads: Sequence[ObjectId], wanted: frozenset[ObjectId], without: ObjectId
+) -> dict[ObjectId, frozenset[ObjectId]]:
+    """Of every commit that the heads add to `without` the wanted ones that it contains, itself included."""
+    if not heads:
+        return {}
+    words = "".join(f"{head}\n" for head in heads) + f"^{without}\n"
+    said = repo.git.text(
+        "rev-list",
+        "--topo-order",
+        "--reverse",
+        "--parents",
+        "--stdin",
+        input=words.encode(),
+        doing="walk the branches' history",
+    )
+    reached: dict[ObjectId, frozenset[ObjectId]] = {}
+    for line in said.split("\n") if said else ():
+        commit, *parents = line.split(" ")
+        found = frozenset().union(*(reached.get(parent, frozenset()) for parent in parents))
+        reached[commit] = found | {commit} if commit in wanted else found
+    return reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -80,6 +81,30 @@ def verify(repo: Repository, where: str | None, branch: str, new: ObjectId) -> N
             reason=f"it is at {at[:12]}" if at else "there is no such branch",
             remedy="Somebody moved it back after the landing: look at its history, and run the command again.",
         )
+
+
+def verify_whole(
+    repo: Repository, quarantine: Quarantine, commit: ObjectId, present: Collection[str]
+) -> None:
+    """Read what landed afresh from the real repository: its tree is the tested one, and these paths are in it.
+
+    Raises RepositoryError. Equal ids say so already, as long as no object is broken and no replace ref plays a part.
+    """
+    here, tested = (_entries(r, commit) for r in (repo, quarantine.repository))
+    missing = sorted(set(present) - here.keys())
+    if here == tested and not missing:
+        return
+    differing = missing or sorted(path for path in here | tested if here.get(path) != tested.get(path))
+    raise RepositoryError(
+        f"{commit[:12]} landed, and reads otherwise than it was tested",
+        reason=f"it differs in {', '.join(differing[:5])}",
+        remedy="Look at `git fsck` and `git replace -l` in this repository before anybody builds on it.",
+    )
+
+
+def _entries(repo: Repository, commit: ObjectId) -> dict[str, str]:
+    rows = (row.split("\t", 1) for row in repo.git.lines0("ls-tree", "-r", "-z", "--full-tree", commit))
+    return {path: facts for facts, path in rows}
 
 
 def bring(repo: Repository, quarantine: Quarantine, old: ObjectId, new: ObjectId) -> None:

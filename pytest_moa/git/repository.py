@@ -39,6 +39,7 @@ __all__ = [
     "read_blobs",
     "read_objects",
     "remote_head",
+    "remote_heads",
     "require_commits",
     "resolve",
     "submodules",
@@ -47,6 +48,7 @@ __all__ = [
 
 MAX_BLOB = 16 * 1024 * 1024
 _FACTS = ("--is-bare-repository", "--is-shallow-repository", "--show-object-format")
+_ASKED_BY_NAME = 50
 _LFS_POINTER = 1024  # git-lfs: a pointer file is smaller than this
 _LFS_SIGNATURE = b"version https://git-lfs.github.com/spec/"
 
@@ -368,10 +370,21 @@ def fetch(repo: Repository, remote: str) -> None:
 
 def remote_head(repo: Repository, remote: str, branch: str) -> ObjectId | None:
     """What a remote's branch is at this moment, asked of the remote itself."""
-    ref = f"refs/heads/{branch}"
+    return remote_heads(repo, remote, [branch]).get(branch)
+
+
+def remote_heads(repo: Repository, remote: str, names: Sequence[str]) -> dict[str, ObjectId]:
+    """What these branches of a remote are at this moment, in one question; those that are gone are absent."""
+    refs = {f"refs/heads/{name}": name for name in names}
+    # All of many are asked for at once: their names would make the command line too long.
+    asked = list(refs) if len(refs) <= _ASKED_BY_NAME else ["refs/heads/*"]
     said = repo.git.over_network().text(
-        "ls-remote", "--end-of-options", remote, ref, doing=f"ask {remote} for its {branch}"
+        "ls-remote", "--end-of-options", remote, *asked, doing=f"ask {remote} for its {_some(names)}"
     )
     rows = [line.split("\t", 1) for line in said.split("\n") if line]
     # ls-remote matches by the end of a ref's name.
-    return next((oid for oid, name in rows if name == ref), None)
+    return {refs[name]: oid for oid, name in rows if name in refs}
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} branches"

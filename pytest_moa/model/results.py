@@ -185,7 +185,8 @@ class Rejected:
 class IntegrationResult:
     """What a call of `moa integrate` did. `already` names agents that had landed before it began.
 
-    `staged` holds candidates that passed and wait for a landing by another step (`moa integrate --stage`).
+    `staged` holds candidates that passed and wait for a landing by another step (`moa integrate --stage`). A `dry_run`
+    tested and landed nothing: `would_test` are the agents whose joint candidate would be tested, in their order.
     """
 
     branch: str
@@ -199,6 +200,8 @@ class IntegrationResult:
     flaky: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    dry_run: bool = False
+    would_test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

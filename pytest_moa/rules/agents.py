@@ -24,7 +24,7 @@ def discover(
     first, second = (list(remote), list(local)) if truth == "remote" else (list(local), list(remote))
     ids = {entry.id for entry in policy.registry}
     ids |= {i for ref in (*first, *second) if (i := agent_of_branch(policy, ref.name)) is not None}
-    return tuple(_agent(policy, agent, first, second, truth) for agent in sorted(ids, key=_natural))
+    return tuple(_agent(policy, agent, first, second, truth) for agent in sorted(ids, key=natural))
 
 
 def agent_of_branch(policy: Policy, name: str) -> str | None:
@@ -110,5 +110,6 @@ def _split(pattern: str) -> list[str]:
     return [part for part in re.split(r"(\{id\}|\*)", pattern) if part]
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """A key that sorts ids as people count: 9 before 10."""
     return tuple((int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"(\d+)", text) if p)

@@ -62,8 +62,9 @@ def request_for(
     tests: tuple[str, ...],
     groups: tuple[Group, ...],
     slot: int = 0,
+    name: str = "run",
 ) -> ChildRequest:
-    """A run of these tests that measures the own code of all the subjects."""
+    """A run of these tests that measures the own code of all the subjects; `name` is the folder of its traces."""
     policy = project.policy
     own = tuple(dict.fromkeys(path for s in subjects if s.foreign is None for path in s.own))
     tree = subjects[0].tree
@@ -71,7 +72,7 @@ def request_for(
         python=ready.interpreter.python,
         work=ready.work,
         project=ready.folder,
-        run_dir=quarantine.make_folder("run"),
+        run_dir=quarantine.make_folder(name),
         tests=tests,
         source_dirs=rules.folders_of(own),
         groups=groups,

@@ -55,6 +55,17 @@ def suspects_of(
     return tuple(sorted(named, key=lambda member: (-weights[member], -order.index(member))))
 
 
+def touched_by(test: str, seen: Seen, part: Part) -> dict[str, frozenset[int]]:
+    """The changed lines of a member that a failing test ran, or at which it broke."""
+    ran, places = seen.ran.get(test, {}), seen.places.get(test, {})
+    found = {
+        path: change.added
+        & (ran.get(path, frozenset()) | places.get(path, frozenset()) | seen.shared.get(path, frozenset()))
+        for path, change in part.changes.items()
+    }
+    return {path: lines for path, lines in found.items() if lines}
+
+
 def author_of(test: str, seen: Seen, parts: Mapping[str, Part], texts: Mapping[str, str]) -> str | None:
     """The member that brought a test: most of its own lines, else the file; None where it is nobody's."""
     path = test.split("::", 1)[0]
@@ -68,11 +79,7 @@ def stands(test: str, text: str | None) -> bool:
     """Whether a test is there in another version of its file (None: there is no such file), as far as its text tells."""
     if text is None:
         return False
-    name = (
-        re.sub(r"\[.*", "", test.split("::", 1)[1].rsplit("::", 1)[-1], flags=re.DOTALL)
-        if "::" in test
-        else ""
-    )
+    name = _function_name(test)
     return not name.isidentifier() or re.search(rf"\b(?:def|class)\s+{name}\b", text) is not None
 
 
@@ -127,8 +134,13 @@ def _decisive(lines: frozenset[int], text: str) -> bool:
     return False
 
 
+def _function_name(test: str) -> str:
+    """The last name of an id, without its parameters, which may hold anything; empty for a file."""
+    return test.partition("::")[2].split("[", 1)[0].rsplit("::", 1)[-1]
+
+
 def _function_lines(test: str, text: str) -> frozenset[int]:
-    name = re.sub(r"\[.*", "", test.rsplit("::", 1)[-1], flags=re.DOTALL)
+    name = _function_name(test)
     return frozenset(
         line
         for node in ast.walk(_parsed(text))
