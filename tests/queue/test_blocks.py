@@ -66,6 +66,7 @@ def test_a_whole_team_is_green(tmp_path: Path) -> None:
         (lambda q: q.flake("01"), "agent01/test_flaky_01.py::test_now_and_then"),
         (lambda q: q.flake_of_the_target(), "test_network.py::test_answers"),
         (lambda q: q.syntax_error("01"), "agent01/test_broken_01.py"),
+        (lambda q: q.import_error("01"), "agent01/test_broken_01.py"),
         (lambda q: q.red_target(), "test_red.py::test_red"),
     ],
 )

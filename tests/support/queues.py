@@ -191,10 +191,15 @@ class Queue:
         return self.adds(agent, name, source, holds=f"{name}(1) == 2")
 
     def syntax_error(self, agent: str) -> Queue:
-        """One of its test modules cannot be read."""
+        """One of its test modules is no Python, which anybody can see without running it."""
         return self.writes(
             agent, {f"tests/agent{agent}/test_broken_{agent}.py": "def test_broken(:\n    pass\n"}
         )
+
+    def import_error(self, agent: str) -> Queue:
+        """One of its test modules cannot be imported, which ends a plain run before any test."""
+        text = "from shop.not_there import anything\n\n\ndef test_anything():\n    assert anything\n"
+        return self.writes(agent, {f"tests/agent{agent}/test_broken_{agent}.py": text})
 
     def takes_a_test_away(self, agent: str) -> Queue:
         """It games the gate where anybody can see it without running anything."""
