@@ -130,3 +130,14 @@ def with_function(text: str, function: str, body: str) -> str:
     changed, times = re.subn(rf"(def {function}\(.*\):\n).*\n", rf"\g<1>{body}\n", text)
     assert times == 1, function
     return changed
+
+
+def with_load(seconds: float) -> Files:
+    """Source and tests that keep a processor busy under coverage for about so long."""
+    work = "def work(n):\n    found = 0\n    for i in range(n):\n        found = found + i % 7\n    return found\n"
+    test = (
+        "import pytest\n\nfrom shop.load import work\n\n\n"
+        f"@pytest.mark.parametrize('n', range({round(seconds * 100)}))\ndef test_work(n):\n"
+        "    assert work(50_000 + n) > 0\n"
+    )
+    return {"src/shop/load.py": work, "tests/test_load.py": test}
