@@ -21,9 +21,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.queues import TARGET, Queue
+from support.queues import Queue
 from support.repos import Repo
 from support.shop import with_load
+from support.watched import TARGET
 
 Tells = Callable[[Queue], object]
 

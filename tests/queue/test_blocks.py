@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.queues import TARGET, Queue
+from support.queues import Queue
+from support.watched import TARGET
 
 Tells = Callable[[Queue], Queue]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.queues import TARGET, Queue
+from support.queues import Queue
+from support.watched import TARGET
 
 INNOCENT = {"held", "target", "infrastructure", "undetermined", "moved"}
 """Classes that blame nobody's work."""

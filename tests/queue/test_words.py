@@ -8,8 +8,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from support.queues import MOA, TARGET, Queue
+from support.queues import MOA, Queue
 from support.repos import Repo
+from support.watched import TARGET
 
 
 def test_dependencies_go_first_then_priority_then_age(tmp_path: Path) -> None:

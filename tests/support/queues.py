@@ -6,27 +6,22 @@ says what the target ever held.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from support.repos import Content, Repo, run
 from support.shop import BASE, LIMITS, Files, with_function
+from support.watched import TARGET, Watched
 
-TARGET = "refs/heads/develop"
-LEDGER = "refs/heads/moa/ledger"
 _EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
@@ -71,13 +66,11 @@ class Said:
         return lambda: [(s["agents"], s.get("items"), s.get("status")) for s in self.sessions]
 
 
-class Queue:
+class Queue(Watched):
     """A repository with a target and a dozen agents; what is said of them is built with the first call of moa."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
-        self.story = place / "story"
-        self.path = place / "repo"
+        super().__init__(place)
         self.base: Files = dict(BASE)
         self.branches: dict[str, Files] = {}
         self.trailers: dict[str, dict[str, str]] = {}
@@ -86,10 +79,7 @@ class Queue:
             "registry": [],
         }
         self.later: Files = {}
-        self.foreign: set[str] = set()
-        self.moved: dict[str, str] = {}
         self.pairs = 0
-        self.bare = False
         self.built = False
         self.starts = ""
 
@@ -279,11 +269,6 @@ class Queue:
 
     # The repositories
 
-    @property
-    def truth(self) -> Repo:
-        """Where the target is the truth: the bare remote, or the repository itself."""
-        return Repo(self.place / "remote.git") if self.bare else Repo(self.path)
-
     def build(self) -> Queue:
         """One fast-import, and a clone where there is a remote."""
         if self.built:
@@ -313,13 +298,6 @@ class Queue:
 
     def ref(self, agent: str) -> str:
         return f"refs/heads/agent-{agent}-work"
-
-    def target(self) -> str:
-        return self.truth.head(TARGET)
-
-    def heads(self) -> dict[str, str]:
-        """Where each agent's branch points to, as the truth has it."""
-        return {name: oid for name, oid in self.truth.refs().items() if name.startswith("refs/heads/agent-")}
 
     def prepared(self, ref: str, files: Mapping[str, Content], *, at: str | None = None) -> str:
         """A commit on top of `at` (else of `ref`) that no branch holds yet."""
@@ -444,78 +422,6 @@ class Queue:
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def sessions(self, before: Iterable[str] = ()) -> tuple[Mapping[str, Any], ...]:
-        """The sessions that ran tests, in the order in which they began."""
-        paths = [path for path in self.story.glob("session-*") if path.name not in set(before)]
-        return tuple(json.loads(path.read_text()) for path in sorted(paths, key=_number))
-
-    # What must hold
-
-    def holds(self, *, ledger: bool = True, red: bool = False) -> None:
-        """The invariant. `red`: a candidate with tolerated flaky tests may have landed after a red run."""
-        assert self.heads() == self.moved, "a branch was lost or moved by moa"
-        self._target_only_held_what_passed(red=red)
-        if ledger:
-            self.ledger_tells_each_landing_once()
-        left = [path.name for path in Path(os.environ["TMPDIR"]).iterdir()]
-        assert left == [], "something is left in the temporary folder"
-        assert self.alive() == [], "processes were left"
-
-    def _target_only_held_what_passed(self, *, red: bool) -> None:
-        green = {s["tree"]: s for s in self.sessions() if red or s.get("status") == 0}
-        repo = self.truth
-        held = repo.git("reflog", "show", "--format=%H", TARGET).split()[::-1]
-        for old, new in pairwise(held):
-            if new in self.foreign or old == new:
-                continue
-            line = repo.git("rev-list", "--first-parent", f"{old}..{new}").split()
-            assert line, f"{new} took something back"
-            assert repo.head(f"{line[-1]}~") == old, f"{new} was not built on {old}"
-            for commit in line:
-                assert self.head_of(commit), f"{commit} landed and is nobody's"
-            tested = green.get(self.digest(new))
-            assert tested is not None, f"{new} landed and no green run of that tree was seen"
-            assert tested["items"] == self.count(new), f"{new} landed after a run of a part of its tests"
-
-    def landings(self) -> dict[str, str]:
-        """Landing commits on the target's first-parent line, and the head that each says it brought."""
-        line = self.truth.git("rev-list", "--first-parent", TARGET).split()
-        return {commit: head for commit in line if (head := self.head_of(commit))}
-
-    def head_of(self, commit: str) -> str:
-        text = self.truth.git("show", "-s", "--format=%(trailers:key=Moa-Head,valueonly)", commit)
-        return text.strip()
-
-    def digest(self, commit: str) -> str:
-        rows = self.truth.git("ls-tree", "-r", "--format=%(objectname) %(path)", commit).splitlines()
-        return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
-
-    def count(self, commit: str) -> int:
-        """How many tests a commit holds, counted in its text."""
-        text = self.truth.git("grep", "-hE", "^def test_", commit, "--", "tests")
-        return len(text.splitlines())
-
-    def events(self, kind: str = "landed") -> list[dict[str, Any]]:
-        repo = self.truth
-        if not repo.has(LEDGER):
-            return []
-        names = repo.git("ls-tree", "-r", "--name-only", LEDGER).split()
-        events = [json.loads(repo.shows(name, LEDGER)) for name in names]
-        return [event for event in events if event["kind"] == kind]
-
-    def ledger_tells_each_landing_once(self) -> None:
-        told = Counter(event["data"]["commit"] for event in self.events())
-        landed = self.landings()
-        assert {commit: told[commit] for commit in landed} == dict.fromkeys(landed, 1)
-        assert Counter(landed.values()) == Counter(set(landed.values())), "a head landed twice"
-
-    def alive(self, within: float = 5.0) -> list[str]:
-        """Processes of this story that live on; dying takes a moment."""
-        deadline = time.monotonic() + within
-        while (found := _belonging(str(self.story))) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return found
-
 
 MOA = (sys.executable, "-P", "-m", "pytest_moa")
 
@@ -553,28 +459,3 @@ def _flaky(name: str) -> str:
         f"    left = Path(os.environ['STORY']) / '{name}'\n    times = int(left.read_text())\n"
         "    left.write_text(str(max(0, times - 1)))\n    assert times == 0\n"
     )
-
-
-def _number(path: Path) -> int:
-    found = re.search(r"\d+", path.name)
-    assert found is not None
-    return int(found.group())
-
-
-def _belonging(story: str) -> list[str]:
-    """Command lines of living processes whose environment names this story."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            mine = f"STORY={story}".encode() in (entry / "environ").read_bytes().split(b"\0")
-            if mine and (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
-
-
-def names(agents: Sequence[int]) -> list[str]:
-    return [f"{number:02}" for number in agents]
