@@ -61,9 +61,8 @@ class Said:
         assert said == len(self.sessions), f"moa says {said} runs, seen were {self.told()}"
         return said
 
-    @property
-    def told(self) -> Any:
-        return lambda: [(s["agents"], s.get("items"), s.get("status")) for s in self.sessions]
+    def told(self) -> list[tuple[Any, ...]]:
+        return [(s.get("agents"), s.get("items"), s.get("status")) for s in self.sessions]
 
 
 class Queue(Watched):
@@ -384,7 +383,7 @@ class Queue(Watched):
     ) -> subprocess.Popen[bytes]:
         """The same, left running in a session of its own."""
         self.build()
-        self.before = {path.name for path in self.story.glob("session-*")}
+        self.before = {path.name for path in self.story.glob("session-*.json")}
         self.since = time.monotonic()
         return subprocess.Popen(
             [*MOA, "integrate", *(args or ("--all",)), "--json", "--probes", "0"],

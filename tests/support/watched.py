@@ -47,8 +47,8 @@ class Watched:
 
     def sessions(self, before: Iterable[str] = ()) -> tuple[Mapping[str, Any], ...]:
         """The sessions that ran tests, in the order in which they began."""
-        paths = [path for path in self.story.glob("session-*") if path.name not in set(before)]
-        return tuple(json.loads(path.read_text()) for path in sorted(paths, key=_number))
+        paths = [path for path in self.story.glob("session-*.json") if path.name not in set(before)]
+        return tuple(json.loads(path.read_text() or "{}") for path in sorted(paths, key=_number))
 
     def holds(self, *, ledger: bool = True, red: bool = False) -> None:
         """The invariant. `red`: a candidate with tolerated flaky tests may have landed after a red run."""
