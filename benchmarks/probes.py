@@ -23,11 +23,13 @@ from pathlib import Path
 
 from pytest_moa.rules.probes.course import Answer, Probing, Question
 from pytest_moa.rules.probes.plan import Ground, Plan, Wish, plan_of
+from pytest_moa.rules.probes.record import ProbeRecord
 from pytest_moa.testing.probing import Prober, ProbeRequest, Spent, contexts_in, seconds_of
 from pytest_moa.testing.raw_data import clean_data
 from pytest_moa.testing.request import ChildRequest
 from pytest_moa.testing.run import run_child
 
+_WHOSE = "all"
 SUPPRESS = "__import__('contextlib').suppress(BaseException)"
 RAISES = frozenset(
     {"raises", "warns", "assertRaises", "assertRaisesRegex", "assertWarns", "assertWarnsRegex"}
@@ -80,7 +82,7 @@ def measure(project: Path, options: argparse.Namespace) -> dict[str, object]:
     }
     ground = Ground(texts=texts, lines=dict.fromkeys(texts))
     wish = Wish(count=options.faults, seconds=options.seconds, thorough=True)
-    prober = Prober(ProbeRequest(ground=ground, wish=wish))
+    prober = Prober({_WHOSE: ProbeRequest(ground=ground, wish=wish)})
     with tempfile.TemporaryDirectory() as folder:
         request = ChildRequest(
             python=Path(options.python),
@@ -95,12 +97,13 @@ def measure(project: Path, options: argparse.Namespace) -> dict[str, object]:
             timeout=600,
         )
         evidence = run_child(request, prober=prober)
-        if prober.record is None:
+        record = prober.records.get(_WHOSE)
+        if record is None:
             return {"problem": evidence.end.output[-500:]}
         clean = Path(folder) / "clean"
         clean_data(request.run_dir, clean, work=str(project), to=str(project))
         contexts, seconds = contexts_in(clean, str(project), texts, None), seconds_of(evidence)
-    known = _followed(plan_of(ground, contexts, seconds, wish, prober.record.seed), prober)
+    known = _followed(plan_of(ground, contexts, seconds, wish, record.seed), record)
     short = Wish(count=20, seconds=30)
     verdicts = Counter(
         _drawn(plan_of(ground, contexts, seconds, short, f"{seed:x}"), known)
@@ -117,11 +120,11 @@ def measure(project: Path, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _followed(plan: Plan, prober: Prober) -> Probing:
+def _followed(plan: Plan, record: ProbeRecord) -> Probing:
     probing = Probing(plan)
     course = probing.course()
     question = next(course, None)
-    for entry in prober.record.entries if prober.record else ():
+    for entry in record.entries:
         if question is None:
             break
         question = next(_sent(course.send, entry.answer), None)

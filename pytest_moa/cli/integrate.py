@@ -1,4 +1,4 @@
-"""`moa integrate ID…`."""
+"""`moa integrate ID…` and `moa integrate --all`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from pytest_moa.render.json_contract import dumps, integration_json
 from pytest_moa.render.templates import integration_summary
 from pytest_moa.render.terminal import integration_lines, safe
 from pytest_moa.services.allowing import allowances
-from pytest_moa.services.integrate import IntegrateOptions, land_staged
-from pytest_moa.services.integrate import integrate as integrate_agents
 from pytest_moa.services.probing import ProbesAsked
+from pytest_moa.services.queue import integrate as integrate_agents
+from pytest_moa.services.queue import land_staged
+from pytest_moa.services.queue_options import IntegrateOptions
 
 
 @click.command()
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.argument("agents", nargs=-1, metavar="[AGENT...]")
+@click.option("--all", "everybody", is_flag=True, help="Everybody who may go in: the queue.")
+@click.option("--agents", "listed", metavar="ID,ID", help="The same as naming them one by one.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and why; test and land nothing.")
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="Begin nothing further after so long (default: `integration.budget`).",
+)
 @click.option(
     "--stage",
     type=click.Path(path_type=Path),
@@ -46,6 +56,10 @@ from pytest_moa.services.probing import ProbesAsked
 def integrate(
     *,
     agents: tuple[str, ...],
+    everybody: bool,
+    listed: str | None,
+    dry_run: bool,
+    budget: int | None,
     stage: Path | None,
     staged: Path | None,
     commit: str | None,
@@ -62,7 +76,10 @@ def integrate(
     directory: Path,
 ) -> int:
     """Land agents' work: merge, test the merge, and move the target to exactly what was tested."""
+    agents = _named(agents, listed, everybody=everybody)
     _refuse_odd_words(agents, stage, staged, commit)
+    if dry_run and (stage is not None or staged is not None):
+        raise click.UsageError("--dry-run lands and stages nothing")
     if staged is not None and allow:
         raise click.UsageError(
             "--allow is said where the tests run (--stage); the staged candidate carries it"
@@ -74,13 +91,22 @@ def integrate(
         if not as_json:
             for agent in wanted:
                 say_error(f"🔗 Coordinating integration for Agent {safe(agent)}...")
+            if everybody and not wanted:
+                say_error("🔗 Coordinating integration for everybody who may go in...")
         if staged is not None and commit is not None:
             result = land_staged(project, wanted[0], staged, commit)
         else:
             chosen = IntegrateOptions(
-                threshold=threshold, python=python, stage=stage, allow=allowed, probes=probes, tell=tell
+                threshold=threshold,
+                python=python,
+                stage=stage,
+                allow=allowed,
+                probes=probes,
+                budget=budget,
+                dry_run=dry_run,
+                tell=tell,
             )
-            result = integrate_agents(project, wanted, chosen)
+            result = integrate_agents(project, wanted or None, chosen)
     if as_json:
         say(dumps(integration_json(result)))
     else:
@@ -94,6 +120,20 @@ def exit_code(result: IntegrationResult) -> int:
     if not result.rejected:
         return 0
     return 4 if all(rejected.kind == "conflict" for rejected in result.rejected) else 1
+
+
+def _named(agents: tuple[str, ...], listed: str | None, *, everybody: bool) -> tuple[str, ...]:
+    """The agents that the words name; none of them means everybody, which has to be said."""
+    more = tuple(word.strip() for word in (listed or "").split(",") if word.strip())
+    if listed is not None and not more:
+        raise click.UsageError("--agents names nobody")
+    if agents and everybody:
+        raise click.UsageError(
+            "name agents, or say --all, not both; `--all --agents ID,ID` narrows the queue"
+        )
+    if not agents and not more and not everybody:
+        raise click.UsageError("name an agent, or say --all")
+    return (*agents, *more)
 
 
 def _refuse_odd_words(

@@ -84,3 +84,19 @@ def _reached(
         found = frozenset().union(*(reached.get(parent, frozenset()) for parent in parents))
         reached[commit] = found | {commit} if commit in wanted else found
     return reached
+
+
+def held_by(repo: Repository, tip: ObjectId, commits: Collection[ObjectId]) -> frozenset[ObjectId]:
+    """Those of the commits that `tip` contains; what is no commit here is in nothing."""
+    if not commits:
+        return frozenset()
+    words = "".join(f"{commit}\n" for commit in commits).encode()
+    rows = repo.git.text("cat-file", "--batch-check=%(objectname) %(objecttype)", input=words).split("\n")
+    known = [row.split(" ")[0] for row in rows if row.endswith(" commit")]
+    if not known:
+        return frozenset()
+    asked = "".join(f"{commit}\n" for commit in known) + f"^{tip}\n"
+    outside = repo.git.text(
+        "rev-list", "--no-walk", "--stdin", input=asked.encode(), doing="look for landings"
+    )
+    return frozenset(known) - frozenset(outside.split("\n"))

@@ -87,6 +87,11 @@ def read_ledger(repo: Repository, *, remote: str | None = None) -> Ledger:
     )
 
 
+def refresh(repo: Repository, remote: str) -> None:
+    """Fetches the remote's ledger. Raises RepositoryError where the remote cannot be asked."""
+    _fetch(repo, remote)
+
+
 def share(repo: Repository, remote: str) -> bool:
     """Push what the ledger here has and the remote's, as last fetched, has not. Returns whether there was anything."""
     tip, theirs = resolve(repo, REF), resolve(repo, f"refs/remotes/{remote}/{BRANCH}")

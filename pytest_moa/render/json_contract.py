@@ -77,6 +77,7 @@ def integration_json(result: IntegrationResult) -> dict[str, Any]:
         "flaky": list(result.flaky),
         "notes": list(result.notes),
         "seconds": round(result.seconds, 3),
+        **({"dry_run": True, "would_test": list(result.would_test)} if result.dry_run else {}),
     }
 
 

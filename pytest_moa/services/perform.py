@@ -71,8 +71,9 @@ def perform(
     request = request_for(
         project, quarantine, ready, [subject], tests=tests, groups=groups, slot=options.slot
     )
+    labels = (subject.agent,) if groups else None
     interpreter, work = ready.interpreter, ready.work
-    prober = _prober(project, quarantine, subject, options, grouped=bool(groups))
+    prober = _prober(project, quarantine, subject, options, labels=labels)
     try:
         ran, runs = _run(quarantine, subject, request, options, prober)
     except UndeterminedError as error:
@@ -102,8 +103,12 @@ def perform(
         notes=(*ready.notes, *ran.notes, *_without_coverage(subject)),
         old_tests=old,
         new_tests=new,
-        labels=(subject.agent,) if groups else None,
-        probes=_NONE_ASKED if options.probes == 0 else prober.record if prober is not None else None,
+        labels=labels,
+        probes=_NONE_ASKED
+        if options.probes == 0
+        else prober.records.get(subject.agent)
+        if prober is not None
+        else None,
         runs=runs + (old.runs if old is not None else 0) + (new is not None),
     )
 
@@ -117,11 +122,16 @@ def _without_coverage(subject: Subject) -> tuple[str, ...]:
 
 
 def _prober(
-    project: Project, quarantine: Quarantine, subject: Subject, options: PerformOptions, *, grouped: bool
+    project: Project,
+    quarantine: Quarantine,
+    subject: Subject,
+    options: PerformOptions,
+    *,
+    labels: tuple[str, ...] | None,
 ) -> Prober | None:
     wish = wish_of(project.policy.integrity.probes, options.probes)
-    wanted = probe_request(quarantine, subject, options.findings, wish, grouped=grouped)
-    return None if wanted is None else Prober(wanted)
+    wanted = probe_request(quarantine, subject, options.findings, wish, labels=labels)
+    return None if wanted is None else Prober({subject.agent: wanted})
 
 
 def _run(

@@ -54,9 +54,12 @@ def probe_request(
     findings: Sequence[Finding],
     wish: Wish,
     *,
-    grouped: bool,
+    labels: tuple[str, ...] | None,
 ) -> ProbeRequest | None:
-    """What the run is asked to keep ready for probes; None where there is nothing to probe, or none is wanted."""
+    """What the run is asked to keep ready for probes; None where there is nothing to probe, or none is wanted.
+
+    `labels` are the contexts of the agent's own tests; None: every test counts.
+    """
     if subject.foreign is not None or wish.count == 0:
         return None
     ground = _ground(quarantine, subject)
@@ -64,7 +67,7 @@ def probe_request(
         return None
     suspected = _suspected(quarantine, subject, findings)
     wish = replace(wish, warned=tuple(dict.fromkeys(suspected.values())))
-    return ProbeRequest(ground=ground, wish=wish, group=subject.agent if grouped else None)
+    return ProbeRequest(ground=ground, wish=wish, groups=None if labels is None else frozenset(labels))
 
 
 def wish_of(keys: ProbeKeys, asked: ProbesAsked | None) -> Wish:
@@ -91,12 +94,12 @@ def probe_news(
         return ProbeNews()
     record = traces.probes
     wish = wish if record is None else _as_recorded(wish, record)
-    request = probe_request(quarantine, subject, findings, wish, grouped=bool(traces.request.groups))
+    request = probe_request(quarantine, subject, findings, wish, labels=traces.labels)
     if request is None:
         return ProbeNews()
     folder, root = traces.request.run_dir, str(traces.request.work.resolve())
     seconds = seconds_of(traces.evidence)
-    contexts = contexts_in(folder, root, request.ground.texts, request.group, seconds)
+    contexts = contexts_in(folder, root, request.ground.texts, request.groups, seconds)
     seed = "" if record is None else record.seed
     plan = plan_of(request.ground, contexts, seconds, request.wish, seed)
     alone = len(list(folder.glob(PREFIX + "*"))) == 1

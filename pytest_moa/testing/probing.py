@@ -23,7 +23,7 @@ from coverage.exceptions import CoverageException
 from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.rules.gate import judge
 from pytest_moa.rules.probes.course import Answer, Probing, Question
-from pytest_moa.rules.probes.plan import Contexts, Ground, Plan, Wish, plan_of
+from pytest_moa.rules.probes.plan import Ground, Plan, Wish, plan_of
 from pytest_moa.rules.probes.record import Ended, Entry, ProbeRecord, answer_of, entry_of
 from pytest_moa.testing.evidence import read_evidence
 from pytest_moa.testing.raw_data import PREFIX, clean_data
@@ -39,11 +39,11 @@ _FAREWELL = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """`group` is the label of the tests that count; None: all of them."""
+    """`groups` are the labels of the tests that count; None: all of them."""
 
     ground: Ground
     wish: Wish
-    group: str | None = None
+    groups: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +56,14 @@ class Spent:
 
 
 class Prober:
-    """Beside one run: `with prober.beside(request):` around it; `record` is there afterwards where probes were asked."""
+    """Beside one run: `with prober.beside(request):` around it; `records` are there afterwards where probes were asked.
 
-    def __init__(self, wanted: ProbeRequest) -> None:
+    `wanted` is what is asked for each agent, one agent after the other, each within its own time.
+    """
+
+    def __init__(self, wanted: Mapping[str, ProbeRequest]) -> None:
         self.wanted = wanted
-        self.record: ProbeRecord | None = None
+        self.records: dict[str, ProbeRecord] = {}
         self.spent: list[Spent] = []
         self._more_time = 0.0
         self._failure: BaseException | None = None
@@ -91,7 +94,8 @@ class Prober:
     def _work(self, request: ChildRequest, line: _Line, stop: int) -> None:
         try:
             if line.heard(stop, None) is not None:
-                self._more_time = self.wanted.wish.seconds + 2 * _FAREWELL
+                seconds = sum(wanted.wish.seconds for wanted in self.wanted.values())
+                self._more_time = seconds + 2 * _FAREWELL
                 self._probe(request, _Asking(request, line, stop, self.spent))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for this one
             self._failure = error
@@ -103,19 +107,14 @@ class Prober:
         if judge(evidence, coverage=None).verdict != "passed":
             return
         seconds = seconds_of(evidence)
-        contexts = self._contexts(request, seconds)
-        if contexts is None:
-            return
-        plan = plan_of(self.wanted.ground, contexts, seconds, self.wanted.wish, secrets.token_hex(8))
-        self.record = ask_all(plan, asking)
-
-    def _contexts(self, request: ChildRequest, seconds: Mapping[str, float]) -> Contexts | None:
-        """None where the data cannot be believed: the judgement will say so."""
         run_dir, work = request.run_dir.resolve(), str(request.work.resolve())
         clean = folder_of(request) / "clean"
         if clean_data(run_dir, clean, work=work, to=work) is not None:
-            return None
-        return contexts_in(clean, work, self.wanted.ground.texts, self.wanted.group, seconds)
+            return  # data that cannot be believed: the judgement will say so
+        for agent, wanted in self.wanted.items():
+            contexts = contexts_in(clean, work, wanted.ground.texts, wanted.groups, seconds)
+            plan = plan_of(wanted.ground, contexts, seconds, wanted.wish, secrets.token_hex(8))
+            self.records[agent] = ask_all(plan, asking)
 
 
 def ask_all(plan: Plan, asking: _Asking) -> ProbeRecord:
@@ -258,11 +257,15 @@ def seconds_of(evidence: Evidence) -> dict[str, float]:
 
 
 def contexts_in(
-    folder: Path, work: str, paths: Iterable[str], group: str | None, everyone: Iterable[str] = ()
+    folder: Path,
+    work: str,
+    paths: Iterable[str],
+    groups: frozenset[str] | None,
+    everyone: Iterable[str] = (),
 ) -> dict[str, dict[int, frozenset[str]]]:
     """Under which tests each line of `paths` (relative to `work`) ran, by clean data files; import time counts for none.
 
-    `group` is the label of the tests that count; None: all of them. What cannot be read is not there. Children of the
+    `groups` are the labels of the tests that count; None: all of them. What cannot be read is not there. Children of the
     tests tell no test's name: a line that only they ran may be any test's, so `everyone` is asked.
     """
     found: dict[str, dict[int, set[str]]] = {path: {} for path in paths}
@@ -275,7 +278,7 @@ def contexts_in(
             a_childs = not any("|" in label for label in data.measured_contexts())
             for path, lines in found.items():
                 for line, labels in data.contexts_by_lineno(os.path.join(work, path)).items():  # noqa: PTH118 - as coverage names it
-                    names = {name for label in labels if (name := _test_of(label, group))}
+                    names = {name for label in labels if (name := _test_of(label, groups))}
                     if names and line > 0:
                         lines.setdefault(line, set()).update(names)
                     elif a_childs and line > 0:
@@ -284,7 +287,7 @@ def contexts_in(
             continue
         finally:
             data.close()
-    if group is None and len(files) > 1:
+    if groups is None and len(files) > 1:
         for path, numbers in of_children.items():
             for line in numbers - found[path].keys():
                 found[path][line] = set(everyone)
@@ -294,6 +297,6 @@ def contexts_in(
     }
 
 
-def _test_of(label: str, group: str | None) -> str | None:
+def _test_of(label: str, groups: frozenset[str] | None) -> str | None:
     owner, bar, name = label.partition("|")
-    return name if bar and (group is None or owner == group) else None
+    return name if bar and (groups is None or owner in groups) else None

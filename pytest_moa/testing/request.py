@@ -23,6 +23,9 @@ class ChildRequest:
     `sys.path`. `own_modules` are pairs of dotted name and path: those imported from outside `work` are reported.
     `elsewhere` are checkouts of the same project (the real repository's work trees): what an editable install of them
     puts on `sys.path` is turned to the same place in `work`, and a module that still comes from there is reported.
+    `only` are node ids: whatever else would be collected is left out without a word. `each` gives every test a coverage
+    context of its own, `GROUP|TEST ID` (`GROUP|@FIXTURE` for a fixture that several tests share). `keep_going` lets neither
+    a file that cannot be collected nor the first failure hide the others' news.
     `redirects` leads imports of moved modules and names to where they are now (`child/redirects.py`).
     """
 
@@ -43,4 +46,7 @@ class ChildRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     branch_coverage: bool | None = None
     extra_args: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    each: bool = False
+    keep_going: bool = False
     redirects: Mapping[str, Any] = field(default_factory=dict)

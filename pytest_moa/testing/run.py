@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pytest_moa.testing.settings import CoverageSettings
 CHILD = Path(__file__).parent / "child"
 ANALYSIS_TIME = 300.0
 _STACKS = 16_000
+_KEEP_GOING = ("--continue-on-collection-errors", "--maxfail=0")
 
 
 def run_child(
@@ -29,9 +30,11 @@ def run_child(
     *,
     progress: Callable[[str], None] | None = None,
     prober: Prober | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Evidence:
     """Runs the tests; nothing that they started is alive afterwards. `progress` is told `DONE/ALL ID` now and then.
 
+    Where `cancelled` says so while they run, everything is ended and Cancelled is raised.
     A `prober` asks its questions after a green run, before the run's process ends; its record is there afterwards.
     `files` of the evidence stays None: `analyse` fills it, after the caller has put the sources back as git has them.
     """
@@ -49,10 +52,29 @@ def run_child(
                 request.environ, keep=request.keep, drop=request.drop, run_dir=run_dir, slot=request.slot
             ),
             timeout=request.timeout,
-            tick=None if progress is None else _Progress(record, progress),
+            tick=_ticks(None if progress is None else _Progress(record, progress), cancelled),
             more_time=None if prober is None else prober.more_time,
         )
     return read_evidence(record, _with_stacks(ended.end, run_dir / "stacks.txt"), ended.problems)
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: somebody wants the run to end
+    """The run was ended since nobody waits for it any more."""
+
+
+def _ticks(
+    progress: Callable[[], None] | None, cancelled: Callable[[], bool] | None
+) -> Callable[[], None] | None:
+    if cancelled is None:
+        return progress
+
+    def tick() -> None:
+        if cancelled():
+            raise Cancelled
+        if progress is not None:
+            progress()
+
+    return tick
 
 
 def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
@@ -71,8 +93,11 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
         "own_modules": [list(pair) for pair in request.own_modules],
         "elsewhere": [str(place.resolve()) for place in request.elsewhere],
         "redirects": dict(request.redirects),
+        "only": None if request.only is None else list(request.only),
+        "each": request.each,
         "arguments": [
             *("-o", f"cache_dir={run_dir / 'cache'}"),
+            *(_KEEP_GOING if request.keep_going else ()),
             *request.extra_args,
             # pytest would take a path with a leading dash for an option
             *(f"./{test}" if test.startswith("-") else test for test in request.tests),
@@ -82,7 +107,8 @@ def _order(request: ChildRequest, record: Path) -> dict[str, Any]:
 
 def _probes(request: ChildRequest, prober: Prober) -> dict[str, Any]:
     folder, work = folder_of(request), request.work.resolve()
-    own = [str(work / path) for path in prober.wanted.ground.texts]
+    texts = dict.fromkeys(path for wanted in prober.wanted.values() for path in wanted.ground.texts)
+    own = [str(work / path) for path in texts]
     return {"folder": str(folder), "ask": str(folder / "ask"), "answer": str(folder / "answer"), "own": own}
 
 
@@ -142,6 +168,14 @@ class _Progress:
             self.newest = str(event.get("id"))[:500]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Files (relative to `work`), and the labels of groups whose lines count; None: every test's."""
+
+    paths: tuple[str, ...]
+    contexts: tuple[str, ...] | None = None
+
+
 def analyse(
     request: ChildRequest,
     paths: Sequence[str],
@@ -155,22 +189,47 @@ def analyse(
     are labels of groups: lines that ran under one of them or under none (at import time) count as executed.
     Raises UndeterminedError for a file that does not parse, and where the analysis itself fails.
     """
+    question = Question(paths=tuple(paths), contexts=None if contexts is None else tuple(contexts))
+    answer = analyse_each(request, {"": question}, settings)[""]
+    if isinstance(answer, UndeterminedError):
+        raise answer
+    return answer
+
+
+def analyse_each(
+    request: ChildRequest, questions: Mapping[str, Question], settings: CoverageSettings
+) -> dict[str, tuple[FileLines, ...] | UndeterminedError | None]:
+    """The same for several questions over one run, by one process: an error of one says nothing about the others.
+
+    Raises UndeterminedError where the analysis itself fails.
+    """
     work, run_dir = request.work.resolve(), request.run_dir.resolve()
     scratch = run_dir / "analysis"
     scratch.mkdir(exist_ok=True)
-    question = {
+    names = list(questions)
+    asked = {
         "data_file": str(run_dir / "coverage"),
         "combined": str(scratch / "combined"),
         "report": str(scratch / "report.json"),
-        "paths": [str(work / path) for path in paths],
-        "contexts": None if contexts is None else list(contexts),
         "settings": asdict(settings),
+        "questions": [
+            {
+                "paths": [str(work / path) for path in questions[name].paths],
+                "contexts": None if (c := questions[name].contexts) is None else list(c),
+            }
+            for name in names
+        ],
     }
     (scratch / "combined").unlink(missing_ok=True)
-    answer = _ask(request, question)
-    if answer.get("problem"):
-        problem = answer["problem"]
-        raise UndeterminedError(
+    answers = _ask(request, asked)
+    if len(answers) != len(names):
+        raise _unusable("an answer of a strange shape")
+    return {name: _answered(answer, work) for name, answer in zip(names, answers, strict=True)}
+
+
+def _answered(answer: dict[str, Any], work: Path) -> tuple[FileLines, ...] | UndeterminedError | None:
+    if problem := answer.get("problem"):
+        return UndeterminedError(
             f"{Path(problem['file']).relative_to(work)} cannot be analysed.",
             reason=str(problem["reason"]),
             remedy="Make the file one that this Python can parse.",
@@ -179,7 +238,7 @@ def analyse(
     return None if files is None else tuple(_file_lines(facts, work) for facts in files)
 
 
-def _ask(request: ChildRequest, question: dict[str, Any]) -> dict[str, Any]:
+def _ask(request: ChildRequest, question: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         done = subprocess.run(
             [str(request.python), "-I", str(CHILD / "analyse.py")],
@@ -193,13 +252,21 @@ def _ask(request: ChildRequest, question: dict[str, Any]) -> dict[str, Any]:
             timeout=ANALYSIS_TIME,
             check=False,
         )
-        answer = json.loads(done.stdout)
-        if isinstance(answer, dict) and ("files" in answer or "problem" in answer):
-            return answer
+        answers = json.loads(done.stdout)
+        if isinstance(answers, list) and all(_is_answer(answer) for answer in answers):
+            return answers
         reason = "an answer of a strange shape"
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         reason = str(error)
-    raise UndeterminedError(
+    raise _unusable(reason)
+
+
+def _is_answer(answer: object) -> bool:
+    return isinstance(answer, dict) and ("files" in answer or "problem" in answer)
+
+
+def _unusable(reason: str) -> UndeterminedError:
+    return UndeterminedError(
         "The coverage data cannot be analysed.",
         reason=reason,
         remedy="Check that coverage works in the tests' interpreter: `python -m coverage debug sys`.",

@@ -125,19 +125,19 @@ class Probed:
     def __init__(self, project: Any, *words: str, wish: Wish | None = None, **facts: Any) -> None:
         text = (project.work / "shop.py").read_text()
         wish = wish or Wish(count=20, seconds=60)
-        group = facts["groups"][0].label if facts.get("groups") else None
+        groups = frozenset({facts["groups"][0].label}) if facts.get("groups") else None
         ground = Ground(texts={"shop.py": text}, lines={"shop.py": None})
-        self.prober = Prober(ProbeRequest(ground=ground, wish=wish, group=group))
+        self.prober = Prober({"03": ProbeRequest(ground=ground, wish=wish, groups=groups)})
         request = project.asks(*words, source_dirs=(".",), **facts)
         self.seen: Evidence = run_child(request, prober=self.prober)
-        self.record = self.prober.record
+        self.record = self.prober.records.get("03")
         self.probing: Probing | None = None
         if self.record is None or self.record.ended != "broken":
             assert (project.work / "shop.py").read_text() == text, "the source is as it was"
         if self.record is not None:
             work, clean = str(project.work.resolve()), request.run_dir / "again"
             assert clean_data(request.run_dir, clean, work=work, to=work) is None
-            contexts = contexts_in(clean, work, ground.texts, group)
+            contexts = contexts_in(clean, work, ground.texts, groups)
             plan = plan_of(ground, contexts, seconds_of(self.seen), wish, self.record.seed)
             travelled = from_json(json.loads(json.dumps(to_json(self.record))))
             assert travelled == self.record

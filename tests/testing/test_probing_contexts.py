@@ -37,6 +37,6 @@ def test_one_process_has_no_children_and_import_time_counts_for_none(tmp_path: P
 def test_in_a_run_of_groups_a_childs_lines_are_nobodys(tmp_path: Path) -> None:
     data(tmp_path, "0000", (f"03|{TESTS[0]}", {2}), (f"others|{TESTS[1]}", {2, 4}))
     data(tmp_path, "0001", ("", {3}))
-    assert contexts_in(tmp_path, "/tree", ["src/m.py"], "03", TESTS) == {
+    assert contexts_in(tmp_path, "/tree", ["src/m.py"], frozenset({"03"}), TESTS) == {
         "src/m.py": {2: frozenset(TESTS[:1])}
     }

@@ -21,18 +21,19 @@ OPTIONS = {
 
 def main() -> int:
     question = json.load(sys.stdin)
-    sys.stdout.write(json.dumps(answer(question)))
+    sys.stdout.write(json.dumps(answers(question)))
     return 0
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """`files` is null without data; `problem` names a file and why it cannot be analysed."""
+def answers(question: dict[str, Any]) -> list[dict[str, Any]]:
+    """An answer for each of the questions, over one combination of the data."""
     import coverage
     from coverage.exceptions import CoverageException
 
     raw = raw_files(question["data_file"])
+    asked = question["questions"]
     if not raw:
-        return {"files": None}
+        return [{"files": None} for _ in asked]
     analysis = coverage.Coverage(data_file=question["combined"], config_file=False, messages=False)
     for name, option in OPTIONS.items():
         if question["settings"][name]:
@@ -40,7 +41,14 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     try:
         analysis.combine(raw, strict=True, keep=True)
     except CoverageException as error:
-        return {"files": None, "reason": str(error)}
+        return [{"files": None, "reason": str(error)} for _ in asked]
+    return [answer(analysis, dict(question, **one)) for one in asked]
+
+
+def answer(analysis: Any, question: dict[str, Any]) -> dict[str, Any]:
+    """`files` is null without data; `problem` names a file and why it cannot be analysed."""
+    from coverage.exceptions import CoverageException
+
     morfs = [path for path in question["paths"] if os.path.isfile(path)]
     if not morfs:
         return {"files": []}

@@ -250,6 +250,11 @@ class Recorder:
                 self.collected[nodeid] = None
                 self.record.write("collected", id=nodeid)
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: Any) -> Iterator[None]:
+        yield
+        keep_only(self.order, items)
+
     def pytest_collection_finish(self, session: Any) -> None:
         self.collect([item.nodeid for item in session.items])
 
@@ -301,6 +306,13 @@ class Recorder:
         for name, file in checkouts.foreign_modules(self.order):
             self.record.write("foreign", name=name, file=file)
         self.record.write("session", status=int(getattr(session, "exitstatus", exitstatus)))
+
+
+def keep_only(order: dict[str, Any], items: list[Any]) -> None:
+    """Leaves the wanted ids alone in the collection, whatever order others gave it."""
+    if order["only"] is not None:
+        wanted = set(order["only"])
+        items[:] = [item for item in items if item.nodeid in wanted]
 
 
 def silence_pytest_cov(config: Any) -> None:
@@ -358,7 +370,7 @@ def message_of(report: Any) -> str:
 
 
 def switches(order: dict[str, Any]) -> bool:
-    return bool(order["source"] and (order["groups"] or order["probes"]))
+    return bool(order["source"] and (order["groups"] or order["probes"] or order["each"]))
 
 
 class Switch:
@@ -369,7 +381,7 @@ class Switch:
 
     def __init__(self, order: dict[str, Any], tracing: Tracing) -> None:
         self.tracing = tracing if switches(order) else None
-        self.each = bool(order["probes"])
+        self.each = bool(order["probes"] or order["each"])
         self.label = ""
         self.group = ""
         self.places: list[tuple[str, str]] = sorted(
@@ -456,6 +468,11 @@ class Worker:
         silence_pytest_cov(early_config)
         yield
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: Any) -> Iterator[None]:
+        yield
+        keep_only(self.order, items)
+
     def pytest_deselected(self, items: Any) -> None:
         self.deselected += [item.nodeid for item in items]
 
@@ -501,6 +518,7 @@ WORKER = start_in_worker()
 if WORKER is not None:
     # pytest registers this module as a plugin: its hooks are the worker's.
     pytest_load_initial_conftests = WORKER.pytest_load_initial_conftests
+    pytest_collection_modifyitems = WORKER.pytest_collection_modifyitems
     pytest_deselected = WORKER.pytest_deselected
     pytest_runtest_protocol = WORKER.pytest_runtest_protocol
     pytest_fixture_setup = WORKER.pytest_fixture_setup

@@ -1,0 +1,431 @@
+"""`moa integrate`: rounds over whoever may go in, until nobody is left that could; and the landing of staged candidates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_moa.errors import ConflictError, MoaError, RaceError, UndeterminedError
+from pytest_moa.git import repository as git
+from pytest_moa.git.history import commits_between, paths_of_merge
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.results import Finding, IntegrationResult, Landed, Rejected, RejectionClass
+from pytest_moa.rules.gate import judge
+from pytest_moa.rules.queue.round import Round
+from pytest_moa.rules.queue.steps import Ended, Limits, Member
+from pytest_moa.services.asking import require_thawed, standing
+from pytest_moa.services.blame_words import rejected_of
+from pytest_moa.services.carrier import Carrier, kind_of_findings
+from pytest_moa.services.chain import Chain, Link, Work, link_on
+from pytest_moa.services.gate import threshold_of
+from pytest_moa.services.landing import land
+from pytest_moa.services.landings import ahead_of_pushed, history
+from pytest_moa.services.look import Looked, LookOptions, look, with_old_tests
+from pytest_moa.services.project import Project, reread
+from pytest_moa.services.queue_options import Deadline, IntegrateOptions
+from pytest_moa.services.readiness import Readiness, readiness
+from pytest_moa.services.recording import landed_event, record, rejected_event
+from pytest_moa.services.recovery import recover
+from pytest_moa.services.staging import read_staged
+from pytest_moa.services.turn import turn
+from pytest_moa.services.words import conflict_words, swept
+
+__all__ = ["IntegrateOptions", "integrate", "land_staged"]
+
+ATTEMPTS = 3
+"""How often candidates are rebuilt and tested again because the target moved, before the race is given up."""
+
+
+@dataclass(kw_only=True)
+class _Call:
+    """What one call has come to so far."""
+
+    wanted: tuple[str, ...] | None
+    before: ObjectId
+    landed: list[Landed] = field(default_factory=list)
+    staged: list[Landed] = field(default_factory=list)
+    already: dict[str, Landed] = field(default_factory=dict)
+    rejected: dict[str, Rejected] = field(default_factory=dict)
+    flaky: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    would_test: tuple[str, ...] = ()
+    dropped: frozenset[ObjectId] = frozenset()
+    refused: MoaError | None = None
+    runs: int = 0
+    races: int = 0
+
+    def note(self, notes: Iterable[str]) -> None:
+        self.notes.update(dict.fromkeys(notes))
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        for one in rejected:
+            self.rejected.setdefault(one.agent, one)
+
+    @property
+    def decided(self) -> set[str]:
+        return {*self.rejected, *(done.agent for done in (*self.landed, *self.staged))}
+
+
+def integrate(project: Project, wanted: Sequence[str] | None, options: IntegrateOptions) -> IntegrationResult:
+    """Lands the agents of these ids (None: all that may go in), as many at once as pass together.
+
+    Raises AgentError for an unknown id before anything is done, RaceError where the target moved under every
+    attempt and nothing landed, RefusedError and RepositoryError where nothing may land. What a candidate does is never
+    raised: it is a rejection.
+    """
+    started = time.monotonic()
+    for agent in wanted or ():
+        project.agent(agent)
+    call = _Call(wanted=None if wanted is None else tuple(wanted), before=project.target.head)
+    budget = options.budget if options.budget is not None else project.policy.integration.budget
+    deadline = Deadline(budget)
+    call.note([*project.notes, *swept()])
+    with turn(project, deadline, options.tell) as waited:
+        project = reread(project) if waited else project
+        if not options.dry_run:
+            call.note(recover(project, push=options.stage is None))
+        call.note(threshold_of(project, options.threshold)[1])
+        project = _rounds(project, call, options, deadline)
+    if not options.dry_run:
+        call.note(record(project, [rejected_event(project, r) for r in call.rejected.values()], push=False))
+    # Once more: a dead run's children may have outlived the first look by a moment.
+    call.note(swept())
+    if call.refused is not None and not call.landed:
+        raise call.refused
+    return _result(project, call, options, time.monotonic() - started)
+
+
+def _rounds(project: Project, call: _Call, options: IntegrateOptions, deadline: Deadline) -> Project:
+    """Round after round on the target as it is, as long as somebody is left who could go in."""
+    while True:
+        ready = _ready(project, call)
+        if not ready.works:
+            return project
+        again = _round(project, call, ready, options, deadline)
+        if options.dry_run or options.stage is not None or call.refused is not None:
+            return project
+        if call.races >= ATTEMPTS:
+            _give_up_racing(project, call, ready)
+            return project
+        if not again:
+            return project
+        fresh = reread(project)
+        if not git.is_ancestor(fresh.repo, project.target.head, fresh.target.head):
+            call.dropped |= commits_between(fresh.repo, fresh.target.head, project.target.head)
+            call.note(
+                [f"{project.target.name} was moved back meanwhile; what was taken from it does not return."]
+            )
+        project = fresh
+
+
+def _ready(project: Project, call: _Call) -> Readiness:
+    stands = standing(project)
+    ready = readiness(project, call.wanted, stands, dropped=call.dropped)
+    if stands.frozen is not None:
+        frozen = stands.frozen
+        reason = f"{project.target.name} is frozen since {frozen.at[:16]} by {frozen.by}: {frozen.because}"
+        held = [_rejection(work, "held", reason, "When it is over: `moa unfreeze`.") for work in ready.works]
+        ready = replace(ready, works=(), held=(*ready.held, *held))
+    for done in ready.already:
+        if done.agent not in {landed.agent for landed in call.landed}:
+            call.already.setdefault(done.agent, done)
+    decided = call.decided
+    call.reject(r for r in ready.held if r.agent not in decided)
+    return replace(ready, works=tuple(work for work in ready.works if work.id not in decided))
+
+
+def _round(
+    project: Project, call: _Call, ready: Readiness, options: IntegrateOptions, deadline: Deadline
+) -> bool:
+    """One round; returns whether another one may find somebody to land."""
+    for work in ready.works:
+        call.note(ahead_of_pushed(project, work.branch))
+    looked, waiting = _looked(project, call, ready, options)
+    pythonic = [one for one in looked if not project.policy.entry(one.work.id).command]
+    foreign = [one for one in looked if project.policy.entry(one.work.id).command]
+    # A command of an agent's own is a run of its own: such agents go one by one, after the others.
+    joint = pythonic or foreign[:1]
+    if not joint:
+        return _settle_waiting(project, call, waiting)
+    if options.dry_run:
+        call.would_test = tuple(one.work.id for one in joint)
+        _settle_waiting(project, call, waiting, as_if=set(call.would_test))
+        return False
+    with Carrier(project, {one.work.id: one for one in joint}, options, deadline) as carrier:
+        ended = _driven(project, carrier, joint, ready)
+        book = carrier.notebook
+    call.runs += ended.runs
+    call.landed += book.landed
+    call.staged += book.staged
+    call.flaky.update(dict.fromkeys(ended.flaky))
+    call.note(book.notes)
+    by_id = {one.work.id: one.work for one in joint}
+    call.reject(rejected_of(project, by_id[agent], blame, book) for agent, blame in ended.blamed.items())
+    if ended.raced:
+        call.races += 1
+        options.tell.step(f"{project.target.name} moved meanwhile; building the candidate again")
+        return True
+    if book.refused is not None:
+        call.refused = book.refused
+        works = [*(one.work for one in looked), *(one.work for one in waiting)]
+        rest = [work for work in works if work.id not in by_id]
+        call.reject(_rejection(work, "held", "not tried, since a landing was refused", "") for work in rest)
+        return False
+    left = _settle_waiting(project, call, waiting)
+    return left or len(looked) > len(joint)
+
+
+def _driven(project: Project, carrier: Carrier, joint: Sequence[Looked], ready: Readiness) -> Ended:
+    integration = project.policy.integration
+    ids = {one.work.id for one in joint}
+    members = [
+        Member(id=one.work.id, depends=ready.depends.get(one.work.id, frozenset()) & ids, opaque=one.opaque)
+        for one in joint
+    ]
+    limits = Limits(flaky_cap=integration.flaky_cap, known_flaky=frozenset(integration.known_flaky))
+    course = Round(members, limits).course()
+    steps = next(course)
+    while True:
+        try:
+            steps = course.send(carrier.carry_out(steps))
+        except StopIteration as stop:
+            ended: Ended = stop.value
+            return ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A work that conflicts with others that go before it."""
+
+    work: Work
+    rivals: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def _looked(
+    project: Project, call: _Call, ready: Readiness, options: IntegrateOptions
+) -> tuple[list[Looked], list[_Waiting]]:
+    """Each work by itself; those that may be tried together, and those that conflict with one of these."""
+    asked = LookOptions(allow=options.allow, python=options.python, tell=options.tell)
+    going: list[Looked] = []
+    with Quarantine.open(project.repo) as quarantine:
+        for work in ready.works:
+            try:
+                going.append(look(project, quarantine, work, asked))
+            except ConflictError as error:
+                call.reject([_conflict(project, work, error)])
+        if not options.dry_run:
+            going = _with_old_tests(project, call, going, asked)
+        kept = [one for one in going if not _refused(call, one)]
+        kept = _without_held(call, kept, ready)
+        return _chained(project, quarantine, kept, ready)
+
+
+def _with_old_tests(project: Project, call: _Call, going: list[Looked], asked: LookOptions) -> list[Looked]:
+    """With the news of the target's versions of changed tests: several at once, each in a slot of its own."""
+    wanted = [one for one in going if one.old_tests and not one.blocked and not one.doubts]
+    if not wanted:
+        return going
+    slots = min(len(wanted), project.policy.agents.max_parallel_integrations)
+    with ThreadPoolExecutor(slots) as pool:
+        found = list(
+            pool.map(
+                lambda pair: with_old_tests(project, pair[1], asked, slot=pair[0] % slots),
+                enumerate(wanted),
+            )
+        )
+    call.runs += sum(one.runs for one in found)
+    by_id = {one.work.id: one for one in found}
+    return [by_id.get(one.work.id, one) for one in going]
+
+
+def _refused(call: _Call, one: Looked) -> bool:
+    """Whether the rules, or what cannot be run, speak against it before its code runs beside the others'."""
+    reviewed = one.reviewed
+    judgement = judge(None, coverage=None, findings=reviewed.findings, doubts=one.doubts)
+    if judgement.verdict == "passed":
+        return False
+    kind = kind_of_findings(reviewed.findings)
+    found = _rejection(one.work, kind, judgement.reason or "", judgement.remedy or "", reviewed.findings)
+    call.reject([found])
+    return True
+
+
+def _without_held(call: _Call, kept: list[Looked], ready: Readiness) -> list[Looked]:
+    """Without those whose dependencies fell out already."""
+    going = {one.work.id for one in kept}
+    left = []
+    for one in kept:
+        missing = tuple(sorted(d for d in ready.depends.get(one.work.id, ()) if d not in going))
+        if missing:
+            reason = f"agent {one.work.id} depends on {', '.join(missing)}, which did not land"
+            held = _rejection(one.work, "held", reason, "Integrate these first.")
+            call.reject([replace(held, with_agents=missing)])
+            going.discard(one.work.id)
+        else:
+            left.append(one)
+    return left
+
+
+def _chained(
+    project: Project, quarantine: Quarantine, kept: Sequence[Looked], ready: Readiness
+) -> tuple[list[Looked], list[_Waiting]]:
+    """Of two that conflict the earlier goes on. Those that stand on one that waits wait with it."""
+    at = project.target.head
+    going: list[Looked] = []
+    waiting: list[_Waiting] = []
+    for one in kept:
+        behind = tuple(w.work.id for w in waiting if w.work.id in ready.depends.get(one.work.id, ()))
+        if behind:
+            waiting.append(_Waiting(one.work, behind, ()))
+            continue
+        try:
+            at = link_on(project, quarantine, one.work, at, ())
+            going.append(one)
+        except ConflictError as error:
+            waiting.append(_Waiting(one.work, _rivals(quarantine, one, going, error.paths), error.paths))
+    return going, waiting
+
+
+def _rivals(
+    quarantine: Quarantine, one: Looked, going: Sequence[Looked], paths: Sequence[str]
+) -> tuple[str, ...]:
+    """With whom of those before it a work conflicts: in pairs, or else whoever changed the same files."""
+    merges = quarantine.merges([(other.candidate, one.candidate) for other in going])
+    paired = tuple(o.work.id for o, merge in zip(going, merges, strict=True) if not merge.clean)
+    return paired or tuple(o.work.id for o in going if o.paths.intersection(paths))
+
+
+def _settle_waiting(
+    project: Project, call: _Call, waiting: Sequence[_Waiting], *, as_if: set[str] | None = None
+) -> bool:
+    """Those whose rivals landed are told so; whether somebody is left whose rivals did not."""
+    landed = {done.agent for done in call.landed} | (as_if or set())
+    left = False
+    for one in waiting:
+        rivals = tuple(rival for rival in one.rivals if rival in landed)
+        if not rivals:
+            left = True
+            continue
+        where = f" in {', '.join(one.paths[:5])}" if one.paths else ""
+        reason = f"{one.work.branch.name} conflicts with agent {', '.join(rivals)}, which goes first,{where}".rstrip(
+            ","
+        )
+        remedy = f"When that has landed: merge {project.target.name} into {one.work.branch.name}, resolve the conflicts there, and push."
+        call.reject([replace(_rejection(one.work, "conflict", reason, remedy), with_agents=rivals)])
+    return left
+
+
+def _give_up_racing(project: Project, call: _Call, ready: Readiness) -> None:
+    words = f"{project.target.name} moved {ATTEMPTS} times while candidates were tested"
+    remedy = "Nothing was changed; run the same command again when it is quieter."
+    decided = call.decided
+    call.reject(_rejection(work, "moved", words, remedy) for work in ready.works if work.id not in decided)
+    if not call.landed:
+        call.refused = RaceError(words, remedy=remedy)
+
+
+def _conflict(project: Project, work: Work, error: ConflictError) -> Rejected:
+    reason, remedy = conflict_words(project, work.branch.name, error.paths)
+    return replace(_rejection(work, "conflict", reason, remedy), with_agents=_authors(project, error.paths))
+
+
+def _authors(project: Project, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The agents whose landings changed these files, newest first."""
+    found: dict[str, None] = {}
+    for merged in history(project)[:50]:
+        agents = merged.trailers.get("Moa-Agent", ())
+        if agents and set(paths).intersection(paths_of_merge(project.repo, merged.commit)):
+            found.update(dict.fromkeys(agents))
+    return tuple(found)
+
+
+def _rejection(
+    work: Work, kind: RejectionClass, reason: str, remedy: str, findings: tuple[Finding, ...] = ()
+) -> Rejected:
+    return Rejected(
+        agent=work.id,
+        name=work.agent.name,
+        head=work.branch.head,
+        kind=kind,
+        reason=reason,
+        remedy=remedy,
+        findings=findings,
+    )
+
+
+def _result(project: Project, call: _Call, options: IntegrateOptions, seconds: float) -> IntegrationResult:
+    return IntegrationResult(
+        branch=project.target.name,
+        before=call.before,
+        after=git.resolve(project.repo, project.target.ref) or project.target.head,
+        runs=call.runs,
+        landed=tuple(call.landed),
+        staged=tuple(call.staged),
+        already=tuple(call.already.values()),
+        rejected=tuple(call.rejected.values()),
+        flaky=tuple(call.flaky),
+        notes=tuple(call.notes),
+        seconds=seconds,
+        dry_run=options.dry_run,
+        would_test=call.would_test,
+    )
+
+
+def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -> IntegrationResult:
+    """Lands a candidate that another step tested and left in `folder`; runs no agents' code.
+
+    `commit` travelled by another way than the folder: the candidate is rebuilt from git and must have that id.
+    Raises UndeterminedError where it has not, RaceError where base or head moved since.
+    """
+    started = time.monotonic()
+    staged = read_staged(folder)
+    agent, branch = project.agent(wanted)
+    before = project.target.head
+    if (staged.agent, staged.commit) != (wanted, commit):
+        raise UndeterminedError(
+            f"{folder} holds another candidate than the one named",
+            reason=f"agent {staged.agent}, commit {staged.commit}",
+            remedy="Stage it again: `moa integrate ID --stage DIR`.",
+        )
+    if (staged.base, staged.head) != (before, branch.head):
+        raise RaceError(
+            "The target or the branch moved since the candidate was tested",
+            reason=f"tested on {staged.base[:10]} with {staged.head[:10]}",
+            remedy="Integrate again: nothing was changed.",
+        )
+    require_thawed(project)
+    work = Work(agent=agent, branch=branch)
+    with Quarantine.open(project.repo) as quarantine:
+        rebuilt = link_on(project, quarantine, work, before, staged.allow)
+        if rebuilt != commit:
+            raise UndeterminedError(
+                "The candidate cannot be rebuilt as it was tested",
+                reason=f"rebuilt {rebuilt}, tested {commit}",
+                remedy="Use the same version of moa and git in both steps, and stage it again.",
+            )
+        link = Link(work=work, commit=commit)
+        notes = land(project, Chain(base=before, links=(link,), quarantine=quarantine))
+    landed = Landed(
+        agent=agent.id,
+        name=agent.name,
+        head=branch.head,
+        commit=commit,
+        tests=staged.tests,
+        coverage=staged.coverage,
+        allow=staged.allow,
+    )
+    notes += record(project, [landed_event(project, landed, branch.name, before)])
+    return IntegrationResult(
+        branch=project.target.name,
+        before=before,
+        after=git.resolve(project.repo, project.target.ref) or before,
+        runs=0,
+        landed=(landed,),
+        notes=tuple(notes),
+        seconds=time.monotonic() - started,
+    )
