@@ -1,0 +1,193 @@
+"""Many merges at once in a throwaway repository: what they change, and commits of their trees to merge further.
+
+Decides nothing: which merges are worth trying is a rule's word. The real repository is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pytest_moa.errors import BugError
+from pytest_moa.git.changes import parse_raw
+from pytest_moa.git.command import Git, encode, records
+from pytest_moa.git.handle import Repository
+from pytest_moa.git.merge_tree import MergeTree, merge_trees
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.model.agents import ObjectId
+from pytest_moa.rules.conflicts import Touched
+from pytest_moa.rules.queue.lines import Hunk
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+MOST_AT_ONCE = 250
+"""Merges (or trees, or files) of one git process: what it says is held in memory until it ends."""
+
+_TREE = "040000"
+_HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+# As git's own merge compares: histogram, without the heuristic that moves hunks to where people like them.
+_PATCH = (
+    "--patch",
+    "--unified=0",
+    "--inter-hunk-context=0",
+    "--histogram",
+    "--no-indent-heuristic",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A place for many merges; `git` writes into its own store alone."""
+
+    git: Git
+
+    @staticmethod
+    @contextmanager
+    def open(repo: Repository) -> Iterator[Bench]:
+        with Quarantine.open(repo) as quarantine:
+            # No test runs in this quarantine: its settings, written once, stay as they are.
+            yield Bench(quarantine.trusted())
+
+    def merges(self, pairs: Sequence[tuple[ObjectId, ObjectId]], keep: Callable[[MergeTree], A]) -> list[A]:
+        """What `keep` makes of each merge, in the pairs' order."""
+        return self._spread(lambda part: [keep(merge) for merge in merge_trees(self.git, part)], pairs)
+
+    def trees(self, commits: Sequence[ObjectId]) -> list[ObjectId]:
+        """The root trees of commits."""
+        names = "".join(f"{commit}^{{tree}}\n" for commit in commits).encode()
+        return self.git.text("cat-file", "--batch-check=%(objectname)", input=names).split("\n")
+
+    def touched(self, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> list[Touched]:
+        """What the second tree of each pair changes of the first."""
+        return self._spread(self._touched, pairs)
+
+    def commits(self, rows: Sequence[tuple[ObjectId, Sequence[ObjectId]]]) -> list[ObjectId]:
+        """A commit for each tree and its parents, all in one process."""
+        if not rows:
+            return []
+        stream = b"".join(_commit(mark, tree, parents) for mark, (tree, parents) in enumerate(rows, 1))
+        said = self.git.text(
+            "fast-import", "--quiet", "--force", "--done", input=stream + b"done\n", doing="write commits"
+        )
+        made = said.split("\n")
+        if len(made) != len(rows):
+            raise BugError("git wrote another number of commits than it was asked for", reason=f"{len(made)}")
+        return made
+
+    def hunks(self, pairs: Sequence[tuple[ObjectId | None, ObjectId]]) -> list[tuple[Hunk, ...] | None]:
+        """What leads from the first blob of each pair to the second (None: from an empty file); None of binary ones."""
+        return self._spread(self._hunks, pairs)
+
+    def _spread(self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T]) -> list[A]:
+        """The work on parts of the items, on all processors at once; the answers stay in the items' order."""
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        size = max(1, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
+        parts = [items[at : at + size] for at in range(0, len(items), size)]
+        if len(parts) < 2:
+            return work(items) if items else []
+        with ThreadPoolExecutor(threads) as pool:
+            return [answer for answers in pool.map(work, parts) for answer in answers]
+
+    def _touched(self, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> list[Touched]:
+        asked = "".join(f"{a} {b}\n" for a, b in pairs).encode()
+        raw = self.git.run(
+            "diff-tree", "--stdin", "-r", "-t", "-z", "--raw", "--no-renames", "--no-ext-diff", input=asked
+        ).stdout
+        found, at = [], 0
+        for a, b in pairs:
+            head = f"{a} {b}\n".encode()
+            if not raw.startswith(head, at):
+                reason = repr(raw[at : at + 80])
+                raise BugError("git diff-tree answered in a form that moa does not know", reason=reason)
+            begin = at + len(head)
+            at = _end_of_records(raw, begin)
+            found.append(_touched(raw[begin:at]))
+        return found
+
+    def _hunks(self, pairs: Sequence[tuple[ObjectId | None, ObjectId]]) -> list[tuple[Hunk, ...] | None]:
+        # Two trees whose files are the blobs to compare, named by their numbers: one comparison for all of them.
+        before = [(number, blob) for number, (blob, _) in enumerate(pairs) if blob is not None]
+        after = [(number, blob) for number, (_, blob) in enumerate(pairs)]
+        stream = b"\0".join([*_entries(before), b"", *_entries(after), b""])
+        trees = self.git.text("mktree", "-z", "--batch", input=stream, doing="compare files").split("\n")
+        raw = self.git.run("diff-tree", *_PATCH, *trees, doing="compare files").stdout
+        return _patches(raw, len(pairs))
+
+
+def outside_graph(
+    repo: Repository, target: ObjectId, heads: Sequence[ObjectId]
+) -> dict[ObjectId, tuple[ObjectId, ...]]:
+    """Every commit that the heads have and the target has not, with its parents."""
+    if not heads:
+        return {}
+    asked = "".join(f"{head}\n" for head in heads) + f"^{target}\n"
+    said = repo.git.text("rev-list", "--parents", "--stdin", input=asked.encode(), doing="walk the branches")
+    rows = (line.split(" ") for line in said.split("\n") if line)
+    return {commit: tuple(parents) for commit, *parents in rows}
+
+
+def _entries(blobs: Sequence[tuple[int, ObjectId]]) -> list[bytes]:
+    return [f"100644 blob {blob}\t{number:06d}".encode() for number, blob in blobs]
+
+
+def _commit(mark: int, tree: ObjectId, parents: Sequence[ObjectId]) -> bytes:
+    first, *rest = parents
+    lines = [
+        "commit refs/moa/bench",
+        f"mark :{mark}",
+        "committer moa <moa@localhost> 0 +0000",
+        "data 0",
+        f"from {first}",
+        *(f"merge {parent}" for parent in rest),
+        f"M {_TREE} {tree} ",
+        f"get-mark :{mark}",
+    ]
+    return encode("\n".join(lines) + "\n")
+
+
+def _end_of_records(raw: bytes, at: int) -> int:
+    """Where the records of one comparison end: the next begins without the colon of a record."""
+    while raw.startswith(b":", at):
+        at = raw.index(b"\0", raw.index(b"\0", at) + 1) + 1
+    return at
+
+
+def _touched(raw: bytes) -> Touched:
+    files: dict[str, None] = {}
+    added, gone = [], []
+    for change in parse_raw(iter(records(raw))):
+        old_is_tree, new_is_tree = change.old_mode == _TREE, change.new_mode == _TREE
+        if old_is_tree and not new_is_tree:
+            gone.append(change.path)
+        if not old_is_tree and not new_is_tree:
+            files[change.path] = None
+            if change.status == "A":
+                added.append(change.path)
+    return Touched(tuple(files), tuple(added), tuple(gone))
+
+
+def _patches(raw: bytes, count: int) -> list[tuple[Hunk, ...] | None]:
+    found: list[list[Hunk] | None] = [[] for _ in range(count)]
+    number = -1
+    for line in raw.split(b"\n"):
+        # Without context every line of content begins with a sign, so that it cannot be taken for one of these.
+        if line.startswith(b"diff --git a/"):
+            number = int(line[13:19])
+        elif line.startswith(b"Binary files "):
+            found[number] = None
+        elif (match := _HUNK.match(line)) and (hunks := found[number]) is not None:
+            numbers = (1 if part is None else int(part) for part in match.groups())
+            hunks.append(Hunk(*numbers))
+    return [None if hunks is None else tuple(hunks) for hunks in found]

@@ -1,0 +1,157 @@
+"""What was found out about heads and pairs on one target, kept on this machine. It lets nothing in: landings merge again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from pytest_moa.git.command import Git
+from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.conflicts import FileConflict
+from pytest_moa.rules.conflicts import Outside, Touched
+from pytest_moa.services.environment import cache_root
+from pytest_moa.services.project import Project
+
+Pair = tuple[ObjectId, ObjectId]
+"""Two heads, the smaller id first."""
+Files = tuple[FileConflict, ...]
+
+_CAP = 64 << 20
+_TARGETS = 4
+"""How many targets of a project are remembered: one that was left behind is hardly asked for again."""
+_SPARE = 200
+"""Heads that are kept though this call did not ask for them, beside as many as it did."""
+_FORM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head on the target. `tree` is that of the merge; None where the two conflict (in `files`) or share no history."""
+
+    outside: Outside
+    tree: ObjectId | None = None
+    touched: Touched = field(default_factory=Touched)
+    files: Files = ()
+
+    @property
+    def clean(self) -> bool:
+        return self.tree is not None
+
+
+@dataclass(slots=True)
+class Memory:
+    """`pairs` holds what was compared on the target, side `a` being the smaller id; empty for pairs without conflict.
+
+    `raw` is the same for pairs of which one conflicts with the target itself. `changed`: something is to be kept.
+    """
+
+    heads: dict[ObjectId, Head] = field(default_factory=dict)
+    pairs: dict[Pair, Files] = field(default_factory=dict)
+    raw: dict[Pair, Files] = field(default_factory=dict)
+    changed: bool = False
+
+
+class _Kept(msgspec.Struct):
+    """A pair is written as the places of its heads in `heads`, and of its conflict in `conflicts`."""
+
+    form: int
+    git: str
+    target: ObjectId
+    heads: dict[ObjectId, Head]
+    conflicts: list[Files]
+    pairs: list[tuple[int, int, int]]
+    raw: list[tuple[int, int, int]]
+
+
+def recall(project: Project) -> Memory:
+    """What is known on the project's target; nothing where it cannot be read, or another git found it out."""
+    path = _place(project)
+    try:
+        if path.stat().st_size > _CAP:
+            return Memory()
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        if (kept.form, kept.git, kept.target) != (_FORM, _git_version(), project.target.head):
+            return Memory()
+        return Memory(kept.heads, _read(kept, kept.pairs), _read(kept, kept.raw))
+    except (OSError, msgspec.DecodeError, RecursionError, IndexError):
+        return Memory()
+
+
+def remember(project: Project, memory: Memory, asked: Iterable[ObjectId]) -> None:
+    """Keeps what is new. Of two callers at once the later one's word stays; a cache that cannot be written is no error."""
+    if not memory.changed:
+        return
+    heads = _wanted(memory, dict.fromkeys(asked))
+    at = {head: number for number, head in enumerate(heads)}
+    conflicts: dict[Files, int] = {}
+    kept = _Kept(
+        form=_FORM,
+        git=_git_version(),
+        target=project.target.head,
+        heads=heads,
+        pairs=_written(memory.pairs, at, conflicts),
+        raw=_written(memory.raw, at, conflicts),
+        conflicts=[],
+    )
+    kept.conflicts = list(conflicts)
+    # A path that is no UTF-8 cannot be written: then the next call finds out again.
+    with suppress(OSError, UnicodeEncodeError):
+        data = msgspec.json.encode(kept)
+        if len(data) <= _CAP:
+            _write(_place(project), data)
+            _prune(_place(project).parent)
+
+
+def _wanted(memory: Memory, asked: dict[ObjectId, None]) -> dict[ObjectId, Head]:
+    """The heads asked for, and the newest others within bounds."""
+    others = [head for head in memory.heads if head not in asked][-(len(asked) + _SPARE) :]
+    return {head: memory.heads[head] for head in (*others, *asked) if head in memory.heads}
+
+
+def _read(kept: _Kept, rows: list[tuple[int, int, int]]) -> dict[Pair, Files]:
+    heads = list(kept.heads)
+    return {(heads[a], heads[b]): kept.conflicts[files] for a, b, files in rows}
+
+
+def _written(
+    pairs: dict[Pair, Files], at: dict[ObjectId, int], conflicts: dict[Files, int]
+) -> list[tuple[int, int, int]]:
+    return [
+        (at[a], at[b], conflicts.setdefault(files, len(conflicts)))
+        for (a, b), files in pairs.items()
+        if a in at and b in at
+    ]
+
+
+def _git_version() -> str:
+    return Git(cwd=Path("/"), hermetic=True).text("--version", doing="ask git for its version")
+
+
+def _place(project: Project) -> Path:
+    key = hashlib.sha256(os.fsencode(project.repo.common_dir)).hexdigest()[:16]
+    return cache_root(project.environ) / "conflicts" / key / f"{project.target.head}.json"
+
+
+def _prune(folder: Path) -> None:
+    ages = sorted((other.stat().st_mtime, other) for other in folder.glob("*.json"))
+    for _, old in ages[:-_TARGETS]:
+        old.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
