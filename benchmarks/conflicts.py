@@ -1,8 +1,8 @@
 """How long the conflict matrix takes, against `git merge-tree --stdin` over the raw pairs, and whether both say the same.
 
-    python benchmarks/conflicts.py                                  # a made project: 5,000 files, 200 branches
-    python benchmarks/conflicts.py --branches 1000 --no-raw         # peak memory of moa and of git
-    python benchmarks/conflicts.py --repository PATH --pattern 'pr/{id}' --target main
+python benchmarks/conflicts.py                                  # a made project: 5,000 files, 200 branches
+python benchmarks/conflicts.py --branches 1000 --no-raw         # peak memory of moa and of git
+python benchmarks/conflicts.py --repository PATH --pattern 'pr/{id}' --target main
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Maker:
         self.tree["CHANGES.md"] = [f"- entry {n}" for n in range(400)]
         yield self._commit("refs/heads/develop", None, dict(self.tree))
         trunk = self.marks
-        forks = sorted(self.chance.choices(range(self.size.commits), k=self.size.branches))
+        # Most branches are rather new, some are old.
+        last = self.size.commits - 1
+        forks = sorted(int(last * self.chance.random() ** 0.4) for _ in range(self.size.branches))
         at = 0
         for number in range(self.size.commits):
             while at < len(forks) and forks[at] == number:
@@ -71,8 +73,8 @@ class Maker:
         changes: dict[str, list[str] | None] = {}
         for path in self._some(self.chance.randrange(1, 6)):
             changes[path] = self.tree[path] = self._edited(self.tree[path])
-        if number % 25 == 0:
-            self._move(self._some(1)[0], changes, folder=number % 200 == 0)
+        if number % 60 == 0:
+            self._move(self._some(1)[0], changes, folder=number % 600 == 0)
         if number % 10 == 0:
             changes["CHANGES.md"] = self.tree["CHANGES.md"] = [f"- change {number}", *self.tree["CHANGES.md"]]
         return changes
@@ -90,24 +92,25 @@ class Maker:
             changes: dict[str, list[str] | None] = {}
             for path in self._some(self.chance.randrange(1, 5)):
                 changes[path] = self.tree[path] = self._edited(self.tree[path])
-            if self.chance.random() < 0.1:
+            if self.chance.random() < 0.05:
                 self._move(self._some(1)[0], changes, folder=self.chance.random() < 0.2)
             if step == 0 and self.chance.random() < 0.2:
                 at = self.chance.randrange(3, 390)
                 lines = self.tree["CHANGES.md"]
-                changes["CHANGES.md"] = self.tree["CHANGES.md"] = [*lines[:at], f"- new {number}", *lines[at:]]
+                changes["CHANGES.md"] = self.tree["CHANGES.md"] = [
+                    *lines[:at],
+                    f"- new {number}",
+                    *lines[at:],
+                ]
             changes[f"src/new/agent_{number}_{step}.py"] = self._text()
             yield self._commit(f"refs/heads/agent-{number:04d}-work", tip, changes)
             tip = self.marks
         self.tree = kept
 
     def _some(self, count: int) -> list[str]:
-        """Few files are changed often, most hardly ever."""
-        paths = self._paths()
-        return [paths[int(self.chance.paretovariate(0.6)) * 7 % len(paths)] for _ in range(count)]
-
-    def _paths(self) -> list[str]:
-        return list(self.tree)
+        """Some files are changed often, most hardly ever."""
+        paths = list(self.tree)
+        return [paths[int(len(paths) * self.chance.random() ** 2)] for _ in range(count)]
 
     def _edited(self, lines: list[str]) -> list[str]:
         at = self.chance.randrange(len(lines))
@@ -230,13 +233,17 @@ def _move_one(place: Path, row: dict[str, str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=Size.files)
     parser.add_argument("--commits", type=int, default=Size.commits)
     parser.add_argument("--branches", type=int, default=Size.branches)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--keep", type=Path, help="make the project here, and use it again when it is there")
-    parser.add_argument("--repository", type=Path, help="a clone of a real project: one of its branches is moved")
+    parser.add_argument(
+        "--repository", type=Path, help="a clone of a real project: one of its branches is moved"
+    )
     parser.add_argument("--pattern", help="its branches, as `agents.branches` names them: 'pr/{id}'")
     parser.add_argument("--target", default="develop")
     parser.add_argument("--raw-seconds", type=float, default=60.0, help="how long the raw pairs are tried")

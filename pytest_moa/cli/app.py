@@ -8,20 +8,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import click
 
 from pytest_moa import __version__
-from pytest_moa.cli.bootstrap import bootstrap
-from pytest_moa.cli.explain import explain
-from pytest_moa.cli.gate import gate
-from pytest_moa.cli.init import init
-from pytest_moa.cli.integrate import integrate
-from pytest_moa.cli.judge import judge
 from pytest_moa.cli.output import say, say_error
-from pytest_moa.cli.status import status
 from pytest_moa.errors import BugError, InterruptedByUserError, MoaError, UsageError
 from pytest_moa.render.json_contract import dumps, error_json
 from pytest_moa.render.terminal import error_lines
@@ -29,7 +23,33 @@ from pytest_moa.render.terminal import error_lines
 _TRACKER = "https://github.com/org/moa-action/issues"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_VERBS = (
+    "bootstrap",
+    "conflicts",
+    "explain",
+    "gate",
+    "init",
+    "integrate",
+    "judge",
+    "status",
+)
+"""Each is a function of the same name in a module of the same name, imported when it is asked for."""
+
+
+class _Verbs(click.Group):
+    """A verb costs the import of what it needs itself, not of what all of them need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click asks
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as click asks
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"pytest_moa.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="moa")
 def moa() -> None:
     """Gate, merge and report the work of many coding agents. Nothing lands that was not seen to pass.
@@ -38,10 +58,6 @@ def moa() -> None:
     Exit codes: 0 passed · 1 failed or rejected · 2 usage, config or a refused request · 3 undetermined
     4 conflicts need a person · 5 lost the race, nothing changed · 70 a bug of ours · 130 interrupted
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
-
-
-for _command in (bootstrap, explain, gate, init, integrate, judge, status):
-    moa.add_command(_command)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

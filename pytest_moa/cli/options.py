@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pytest_moa.services.probing import ProbesAsked
+from pytest_moa.model.policy import ProbesAsked
 from pytest_moa.services.project import OpenOptions, Project, agent_here, open_project
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

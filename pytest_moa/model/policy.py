@@ -281,6 +281,10 @@ class Allowance:
     because: str | None = key(None, "Why, in a sentence.", example="The marker was agreed on.")
 
 
+ProbesAsked = int | Literal["all"]
+"""How many probes a caller asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeKeys:
     count: int = key(20, "Probes of a gate that may say something about who looks; 0 asks none.", minimum=0)

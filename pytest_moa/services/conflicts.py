@@ -40,7 +40,7 @@ def matrix_of(
     with the target are paired with the others only with `all_pairs`: they have to take the target in anyway.
     """
     started = time.monotonic()
-    rows, uncompared = _rows(project, project.agents if agents is None else agents)
+    rows, uncompared = _rows(project, agents)
     heads = list(dict.fromkeys(row.head for row in rows))
     memory = recall(project) if heads else Memory()
     with searching(project.repo, project.target.head, memory, tell or Telling()) as search:
@@ -73,11 +73,12 @@ def chosen(project: Project, ids: Iterable[str]) -> tuple[Agent, ...]:
     return tuple(agent for agent in project.agents if agent.id in wanted)
 
 
-def _rows(project: Project, agents: Sequence[Agent]) -> tuple[tuple[Row, ...], tuple[Uncompared, ...]]:
+def _rows(project: Project, agents: Sequence[Agent] | None) -> tuple[tuple[Row, ...], tuple[Uncompared, ...]]:
+    """An agent without a branch is told where it was asked for by name; else it has nothing that could conflict."""
     rows, uncompared = [], []
-    for agent in agents:
-        if agent.branch is None and not agent.rivals:
-            continue  # not started: nothing that could conflict
+    for agent in project.agents if agents is None else agents:
+        if agents is None and agent.branch is None:
+            continue
         try:
             _, branch = project.agent(agent.id)
         except AgentError as error:

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.policy import ProbeKeys
+from pytest_moa.model.policy import ProbesAsked as ProbesAsked  # noqa: PLC0414 - services ask for it here
 from pytest_moa.model.results import Finding, ProbeFigure
 from pytest_moa.rules.gate import Doubt, judge
 from pytest_moa.rules.integrity.kit import is_test_path, parsed
@@ -24,8 +24,6 @@ from pytest_moa.services.traces import Traces
 from pytest_moa.testing.probing import ProbeRequest, contexts_in, seconds_of
 from pytest_moa.testing.raw_data import PREFIX
 
-ProbesAsked = int | Literal["all"]
-"""How many probes a caller asked for."""
 _LONG = 24 * 3600.0
 """Seconds that probes may take which were asked for by their number: whoever asks for all of them waits for them."""
 
