@@ -73,6 +73,7 @@ def run_again(
         tests=_files(project, subject.tree, ids),
         groups=(),
         slot=options.slot,
+        name="again",
     )
     request = replace(request, only=ids, each=True, keep_going=True, source_dirs=(project.prefix or ".",))
     evidence = run_child(request, progress=options.tell.tick, cancelled=options.cancelled)

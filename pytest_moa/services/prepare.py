@@ -64,7 +64,10 @@ def request_for(
     slot: int = 0,
     name: str = "run",
 ) -> ChildRequest:
-    """A run of these tests that measures the own code of all the subjects; `name` is the folder of its traces."""
+    """A run of these tests that measures the own code of all the subjects; `name` is the folder of its traces.
+
+    No two runs share one: a record that another run goes on with would say of each what the other did.
+    """
     policy = project.policy
     own = tuple(dict.fromkeys(path for s in subjects if s.foreign is None for path in s.own))
     tree = subjects[0].tree
@@ -72,7 +75,7 @@ def request_for(
         python=ready.interpreter.python,
         work=ready.work,
         project=ready.folder,
-        run_dir=quarantine.make_folder(name),
+        run_dir=_fresh(quarantine, name),
         tests=tests,
         source_dirs=rules.folders_of(own),
         groups=groups,
@@ -86,6 +89,14 @@ def request_for(
         environ=project.environ,
         branch_coverage=subjects[0].coverage.branch,
     )
+
+
+def _fresh(quarantine: Quarantine, name: str) -> Path:
+    """A folder for the traces of one run alone."""
+    number = 0
+    while quarantine.folder_path(f"{name}-{number}" if number else name).exists():
+        number += 1
+    return quarantine.make_folder(f"{name}-{number}" if number else name)
 
 
 def environment_doubts(interpreter: Interpreter) -> tuple[Doubt, ...]:
