@@ -1,24 +1,28 @@
 """What people's words in the ledger come to: who asked, who is held back, whether the target is frozen. Pure.
 
 A word may hold work back; none alone ever lets any in, since whoever can push can write events.
+No clock decides: a word names those that it answers, and of words that answer nothing of each other the careful one holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.asking import Said
 from pytest_moa.model.results import Event
 
+Subject = tuple[str, str]
+"""What a word is about: an agent (`("agent", ID)`) or a target's freeze (`("target", NAME)`)."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A word that holds: why, by whom, and when (UTC, ISO 8601)."""
-
-    because: str
-    by: str
-    at: str
+_CAREFUL = {"unready", "freeze"}
+_AGENT_WORDS = {"ready", "unready"}
+_TARGET_WORDS = {"freeze", "unfreeze"}
+_OBJECT_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,42 +30,139 @@ class Standing:
     """`asked` are agents whose last word is ready, `held` those whose last word is unready.
 
     `taken_back`: heads whose landing the target does not hold any more, to that landing; nobody asked for them since.
+    `notes` are sentences on what could not be read.
     """
 
     frozen: Said | None = None
     asked: frozenset[str] = frozenset()
     held: Mapping[str, Said] = field(default_factory=dict)
     taken_back: Mapping[ObjectId, ObjectId] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def standing_of(events: Iterable[Event], target: str) -> tuple[Standing, dict[ObjectId, ObjectId]]:
-    """The words that hold on a target, in the events' order; and every landing there since which nobody asked again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A word in the ledger. `id` follows from what it says; `answers` are the ids of words that it takes the place of.
 
-    The landings are head to commit: which of them the target still holds is git's to say.
+    `landings` are commits of landings that were taken back, and that it asks for again.
     """
-    frozen: Said | None = None
-    words: dict[str, tuple[str, Said]] = {}
-    landings: dict[str, dict[ObjectId, ObjectId]] = {}
+
+    id: str
+    kind: str
+    subject: Subject
+    said: Said
+    answers: frozenset[str]
+    landings: frozenset[ObjectId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words that hold, by subject; every landing on the target, head to commits in the ledger's order; and of
+    these the commits that somebody asked for again.
+    """
+
+    standing: Mapping[Subject, tuple[Word, ...]]
+    landings: Mapping[ObjectId, tuple[ObjectId, ...]]
+    asked_again: frozenset[ObjectId]
+
+    def of(self, subject: Subject) -> Word | None:
+        """The word that holds: the latest of the careful ones, else the latest."""
+        words = self.standing.get(subject, ())
+        careful = [word for word in words if word.kind in _CAREFUL]
+        return max(careful or words, key=lambda word: (word.said.at, word.id), default=None)
+
+
+def agent_subject(agent: str) -> Subject:
+    return ("agent", agent)
+
+
+def target_subject(target: str) -> Subject:
+    return ("target", target)
+
+
+def words_of(events: Iterable[Event], target: str) -> Words:
+    """What was said about a target and its agents; events of another target and malformed ones count for nothing."""
+    words: dict[Subject, dict[str, Word]] = {}
+    landings: dict[ObjectId, dict[ObjectId, None]] = {}
     for event in events:
-        said = Said(because=_text(event, "because"), by=_text(event, "by") or "somebody", at=event.at)
-        if event.kind in {"freeze", "unfreeze"} and _text(event, "target") in {"", target}:
-            frozen = said if event.kind == "freeze" else None
-        elif event.kind in {"ready", "unready"} and event.agent is not None:
-            words[event.agent] = (event.kind, said)
-            if event.kind == "ready":
-                landings.pop(event.agent, None)
-        elif event.kind == "landed" and event.agent is not None and _text(event, "target") == target:
-            head, commit = _text(event, "head"), _text(event, "commit")
-            if head and commit:
-                landings.setdefault(event.agent, {})[head] = commit
-    found = Standing(
-        frozen=frozen,
-        asked=frozenset(agent for agent, (word, _) in words.items() if word == "ready"),
-        held={agent: said for agent, (word, said) in words.items() if word == "unready"},
+        if event.kind == "landed":
+            head, commit = _oid(event, "head"), _oid(event, "commit")
+            if head and commit and _text(event, "target") == target:
+                landings.setdefault(head, {})[commit] = None
+        elif (word := _word(event, target)) is not None:
+            words.setdefault(word.subject, {})[word.id] = word
+    every = [word for of_subject in words.values() for word in of_subject.values()]
+    return Words(
+        standing={subject: _unanswered(of_subject) for subject, of_subject in words.items()},
+        landings={head: tuple(commits) for head, commits in landings.items()},
+        asked_again=frozenset().union(*(word.landings for word in every)),
     )
-    return found, {head: commit for of_agent in landings.values() for head, commit in of_agent.items()}
+
+
+def standing_of(words: Words, target: str) -> Standing:
+    """The words that hold on a target; what was taken back is `taken_back`'s to say, since git has to be asked."""
+    agents = {subject[1]: words.of(subject) for subject in words.standing if subject[0] == "agent"}
+    freeze = words.of(target_subject(target))
+    return Standing(
+        frozen=freeze.said if freeze is not None and freeze.kind == "freeze" else None,
+        asked=frozenset(agent for agent, word in agents.items() if word and word.kind == "ready"),
+        held={agent: word.said for agent, word in agents.items() if word and word.kind == "unready"},
+    )
+
+
+def taken_back(
+    words: Words, heads: Collection[ObjectId], there: Collection[ObjectId]
+) -> dict[ObjectId, ObjectId]:
+    """Of these heads those that landed, of whose landings the target holds none (`there`: those that it holds).
+
+    A landing that somebody asked for again is none.
+    """
+    found: dict[ObjectId, ObjectId] = {}
+    for head in heads:
+        commits = words.landings.get(head, ())
+        lost = [commit for commit in commits if commit not in words.asked_again]
+        if lost and not any(commit in there for commit in commits):
+            found[head] = lost[-1]
+    return found
+
+
+def _unanswered(words: Mapping[str, Word]) -> tuple[Word, ...]:
+    answered = frozenset[str]().union(*(word.answers for word in words.values()))
+    return tuple(word for name, word in words.items() if name not in answered)
+
+
+def _word(event: Event, target: str) -> Word | None:
+    # A freeze that names no target is taken for one of every target: it may hold, and `moa unfreeze` answers it here.
+    if event.kind in _TARGET_WORDS and _text(event, "target") in {"", target}:
+        subject = target_subject(target)
+    elif event.kind in _AGENT_WORDS and event.agent:
+        subject = agent_subject(event.agent)
+    else:
+        return None
+    answers, landings = _texts(event, "answers"), _texts(event, "landings")
+    said = Said(because=_text(event, "because"), by=_text(event, "by") or "somebody", at=event.at)
+    # Flat facts only: what else an event holds may nest deeper than can be written.
+    facts = [event.kind, *subject, said.because, said.by, said.at, _text(event, "head"), answers, landings]
+    return Word(
+        id=hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16],
+        kind=event.kind,
+        subject=subject,
+        said=said,
+        answers=frozenset(answers),
+        landings=frozenset(landings) if event.kind == "ready" else frozenset(),
+    )
 
 
 def _text(event: Event, name: str) -> str:
     value = event.data.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _texts(event: Event, name: str) -> list[str]:
+    value = event.data.get(name)
+    return sorted({one for one in value if isinstance(one, str)}) if isinstance(value, list) else []
+
+
+def _oid(event: Event, name: str) -> ObjectId | None:
+    value = _text(event, name)
+    return value if _OBJECT_ID.match(value) else None

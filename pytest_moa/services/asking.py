@@ -1,36 +1,201 @@
-"""People's words in the ledger, read and honoured: who asked, who is held back, whether the target is frozen."""
+"""People's words in the ledger, said, read and honoured: who asked, who is held back, whether the target is frozen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_moa.errors import MoaError, RefusedError
+from pytest_moa.errors import (
+    AgentError,
+    RaceError,
+    RefusedError,
+    RepositoryError,
+    UndeterminedError,
+    UsageError,
+)
 from pytest_moa.git import ledger
 from pytest_moa.git.history import held_by
-from pytest_moa.rules.standing import Standing, standing_of
+from pytest_moa.model.agents import BranchRef, ObjectId
+from pytest_moa.model.asking import Spoken, WordKind
+from pytest_moa.model.results import Event
+from pytest_moa.rules.standing import (
+    Standing,
+    Word,
+    Words,
+    agent_subject,
+    standing_of,
+    taken_back,
+    target_subject,
+    words_of,
+)
 from pytest_moa.services.project import Project
+
+_AT_ONCE = 1_000
+"""How many words one event answers at most: whoever floods the ledger must not make an answer too large to be read."""
+_NEEDS_A_REASON = frozenset({"unready", "freeze"})
 
 
 def standing(project: Project, *, fresh: bool = False) -> Standing:
-    """What the ledger says about this target; `fresh` asks the remote first. Only heads that are current are looked at."""
-    if fresh and project.remote is not None:
-        ledger.refresh(project.repo, project.remote)
-    found, landings = standing_of(ledger.read(project.repo, remote=project.remote), project.target.name)
-    heads = {agent.branch.head for agent in project.agents if agent.branch is not None}
-    current = {head: commit for head, commit in landings.items() if head in heads}
-    there = held_by(project.repo, project.target.head, set(current.values()))
-    return replace(found, taken_back={h: c for h, c in current.items() if c not in there})
+    """What the ledger says about this target; `fresh` asks the remote first. Only heads that are current are looked at.
+
+    A remote that cannot be asked is a note: then what was fetched before counts.
+    """
+    notes = _refreshed(project) if fresh else ()
+    words = _words(project)
+    heads = [agent.branch.head for agent in project.agents if agent.branch is not None]
+    back = taken_back(words, heads, _there(project, words, heads))
+    return replace(standing_of(words, project.target.name), taken_back=back, notes=notes)
 
 
 def require_thawed(project: Project) -> None:
-    """Raises RefusedError where somebody froze the target; asked right before a landing."""
-    try:
-        frozen = standing(project, fresh=True).frozen
-    except MoaError:
-        frozen = standing(project).frozen
+    """Raises RefusedError where somebody froze the target; the remote is asked. To be called right before a landing."""
+    _refreshed(project)
+    frozen = standing_of(_words(project), project.target.name).frozen
     if frozen is not None:
         raise RefusedError(
             f"{project.target.name} is frozen",
-            reason=f"since {frozen.at[:16]} by {frozen.by}: {frozen.because}",
+            reason=f"since {frozen.at[:16]} by {frozen.by}: {frozen.because or 'no reason was given'}",
             remedy="When it is over: `moa unfreeze`, and integrate again.",
         )
+
+
+def say(project: Project, kind: WordKind, *, agent: str | None = None, because: str = "") -> Spoken:
+    """Writes a word into the ledger and shares it; what holds already is not written again.
+
+    Raises AgentError for an unknown agent, UsageError without a reason where one is needed, RepositoryError where the
+    word could not be written, or is only here since the remote did not take it.
+    """
+    because = because.strip()
+    if kind in _NEEDS_A_REASON and not because:
+        raise UsageError(f"`moa {kind}` needs a reason", remedy='Say why: --because "…".')
+    branch = _branch(project, kind, agent)
+    words = _words(project)
+    subject = target_subject(project.target.name) if agent is None else agent_subject(agent)
+    again = _again(project, words, branch) if kind == "ready" and branch is not None else ()
+    holds = words.of(subject)
+    changed = bool(again) or not _stands(holds, kind, because)
+    if changed:
+        data = _data(_about(project, agent, branch, because), words.standing.get(subject, ()), again)
+        _written(project, [Event(kind=kind, at=ledger.now(), agent=agent, data=one) for one in data])
+        holds = _words(project).of(subject)
+    else:
+        _shared(project)
+    return Spoken(
+        kind=kind,
+        target=project.target.name,
+        changed=changed,
+        said=holds.said if holds is not None else None,
+        agent=agent,
+        branch=branch.name if branch is not None else None,
+        head=branch.head if branch is not None else None,
+        again=again,
+        remote=project.remote,
+        notes=(*project.notes, *_outspoken(holds, kind)),
+    )
+
+
+def _branch(project: Project, kind: WordKind, agent: str | None) -> BranchRef | None:
+    """The agent's branch. Work can be held back before there is a branch, or where there are two."""
+    if agent is None:
+        return None
+    try:
+        return project.agent(agent)[1]
+    except AgentError:
+        if kind == "ready" or all(known.id != agent for known in project.agents):
+            raise
+        return None
+
+
+def _stands(holds: Word | None, kind: WordKind, because: str) -> bool:
+    if holds is None or holds.kind == "unfreeze":
+        return kind == "unfreeze"
+    return holds.kind == kind and because in {"", holds.said.because}
+
+
+def _again(project: Project, words: Words, branch: BranchRef) -> tuple[ObjectId, ...]:
+    there = _there(project, words, [branch.head])
+    if branch.head not in taken_back(words, [branch.head], there):
+        return ()
+    return tuple(c for c in words.landings[branch.head] if c not in words.asked_again)
+
+
+def _there(project: Project, words: Words, heads: Sequence[ObjectId]) -> frozenset[ObjectId]:
+    """Of the landings of these heads those that the target holds."""
+    commits = {commit for head in heads for commit in words.landings.get(head, ())}
+    return held_by(project.repo, project.target.head, commits)
+
+
+def _about(project: Project, agent: str | None, branch: BranchRef | None, because: str) -> dict[str, object]:
+    about: dict[str, object] = {"target": project.target.name, "because": because, "by": _speaker(project)}
+    if agent is not None:
+        about |= {"branch": branch.name if branch else None, "head": branch.head if branch else None}
+    return about
+
+
+def _data(
+    about: dict[str, object], answered: Sequence[Word], again: Sequence[ObjectId]
+) -> Iterator[dict[str, object]]:
+    """What the word's event holds; several where it answers very many."""
+    ids = [word.id for word in answered]
+    for at in range(0, max(len(ids), len(again), 1), _AT_ONCE):
+        some = slice(at, at + _AT_ONCE)
+        yield {**about, "answers": ids[some], **({"landings": list(again[some])} if again else {})}
+
+
+def _speaker(project: Project) -> str:
+    name = project.repo.git.run("config", "user.name", check=False)
+    said = name.stdout.decode(errors="replace").strip()
+    return said or project.environ.get("GITHUB_ACTOR") or project.environ.get("USER") or "somebody"
+
+
+def _written(project: Project, events: Sequence[Event]) -> None:
+    try:
+        ledger.append(project.repo, events, remote=project.remote)
+    except RepositoryError as error:
+        if project.remote is not None and set(map(repr, events)) <= set(map(repr, ledger.read(project.repo))):
+            raise _only_here(project.remote, error) from error
+        raise
+
+
+def _shared(project: Project) -> None:
+    """A word that was said before may be here alone, where its push failed."""
+    if project.remote is None:
+        return
+    try:
+        ledger.share(project.repo, project.remote)
+    except (RepositoryError, RaceError) as error:
+        raise _only_here(project.remote, error) from error
+
+
+def _only_here(remote: str, error: RepositoryError | RaceError) -> RepositoryError:
+    return RepositoryError(
+        f"The word is only here: it could not be pushed to {remote}",
+        reason=error.reason or error.message,
+        remedy=error.remedy
+        or "Say it again when the remote can be written; until then it holds in this clone alone.",
+    )
+
+
+def _outspoken(holds: Word | None, kind: WordKind) -> tuple[str, ...]:
+    """Somebody may have said the contrary at the same moment; then the careful word holds."""
+    if holds is None or holds.kind == kind:
+        return ()
+    why = f": {holds.said.because}" if holds.said.because else ""
+    return (
+        f"{holds.said.by} said `{holds.kind}` at the same moment{why}. That word holds; look, and say yours again.",
+    )
+
+
+def _words(project: Project) -> Words:
+    return words_of(ledger.read(project.repo, remote=project.remote), project.target.name)
+
+
+def _refreshed(project: Project) -> tuple[str, ...]:
+    if project.remote is None:
+        return ()
+    try:
+        ledger.refresh(project.repo, project.remote)
+    except (RepositoryError, UndeterminedError) as error:
+        said = error.reason or error.message
+        return (f"The ledger of {project.remote} could not be read, what was fetched before counts: {said}",)
+    return ()
