@@ -18,8 +18,12 @@ Lines = Mapping[str, frozenset[int]]
 """Path relative to the repository's root, to line numbers."""
 
 _MOST = 200_000
+# As Python and faulthandler write a place, as pytest begins a line with one, and as either stands in a sentence.
 _PLACE = re.compile(
-    r'(?:File "([^"\n]{1,1000})", line (\d{1,7}))|(?:^|[\s(])([^\s:"()]{1,500}\.py):(\d{1,7})', re.MULTILINE
+    r'File "([^"\n]{1,1000})", line (\d{1,7})\b'
+    r"|^(\S[^:\"\n]{0,1000}\.py):(\d{1,7}):"
+    r"|(?:^|[\s(])([^\s:\"()]{1,500}\.py):(\d{1,7})\b",
+    re.MULTILINE,
 )
 
 
@@ -72,14 +76,14 @@ def places_in(text: str, work: str, *, folder: str = "") -> dict[str, frozenset[
     A relative path is one below `folder` (the project's, relative to the root), or the root itself.
     """
     found: dict[str, set[int]] = {}
-    for quoted, line, plain, number in _PLACE.findall(text[:_MOST]):
-        name = quoted or plain
+    for groups in _PLACE.findall(text[:_MOST]):
+        name, line = (word for word in groups if word)
         if Path(name).is_absolute():
             path = os.path.relpath(name, work)
         else:
             path = os.path.normpath(name)
             if folder and not path.startswith(folder):
                 path = os.path.join(folder, path)  # noqa: PTH118 - as git spells paths
-        if not path.startswith(".."):
-            found.setdefault(path, set()).add(int(line or number))
+        if not name.startswith("<") and not path.startswith(".."):
+            found.setdefault(path, set()).add(int(line))
     return {path: frozenset(lines) for path, lines in found.items()}

@@ -94,8 +94,7 @@ class Prober:
     def _work(self, request: ChildRequest, line: _Line, stop: int) -> None:
         try:
             if line.heard(stop, None) is not None:
-                seconds = sum(wanted.wish.seconds for wanted in self.wanted.values())
-                self._more_time = seconds + 2 * _FAREWELL
+                self._more_time = _FAREWELL + sum(w.wish.seconds + _FAREWELL for w in self.wanted.values())
                 self._probe(request, _Asking(request, line, stop, self.spent))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for this one
             self._failure = error
@@ -112,6 +111,8 @@ class Prober:
         if clean_data(run_dir, clean, work=work, to=work) is not None:
             return  # data that cannot be believed: the judgement will say so
         for agent, wanted in self.wanted.items():
+            if asking.over():
+                return
             contexts = contexts_in(clean, work, wanted.ground.texts, wanted.groups, seconds)
             plan = plan_of(wanted.ground, contexts, seconds, wanted.wish, secrets.token_hex(8))
             self.records[agent] = ask_all(plan, asking)
@@ -155,6 +156,10 @@ class _Asking:
         self.number = 0
         self.sent: set[str] = set()
 
+    def over(self) -> bool:
+        """Whether the run is: then nobody answers any more."""
+        return bool(select.select([self.stop], [], [], 0)[0])
+
     def ask(self, plan: Plan, question: Question, until: float) -> Answer | None:
         """None where the time is up, or the server says nothing that could be an answer."""
         left = until - time.monotonic()
@@ -166,15 +171,28 @@ class _Asking:
         place = self.folder / f"ask-{self.number}.json"
         place.write_text(json.dumps(self._request(plan, question, mark, min(wanted, left))), encoding="utf-8")
         self.line.say(self.number)
-        told = self.line.heard(self.stop, min(wanted, left) + _FAREWELL)
+        told = self._told(time.monotonic() + min(wanted, left) + _FAREWELL)
         place.unlink(missing_ok=True)
-        if told is None or told.get("number") != self.number:
+        if told is None:
             return None
         if told.get("outcome") == "late" and left < wanted:
             return None
         told = {"test": "", "ran": 0} | told | {"marked": mark.is_file() and not mark.is_symlink()}
         self._count(told)
         return answer_of(told)
+
+    def _told(self, until: float) -> dict[str, Any] | None:
+        """The answer to the newest question; None as well where a new server reports, which knows nothing of it."""
+        while (told := self.line.heard(self.stop, until - time.monotonic())) is not None:
+            if told.get("ready"):
+                self.sent.clear()
+                return None
+            number = told.get("number")
+            if number == self.number:
+                return told
+            if type(number) is not int or not 0 < number < self.number:  # an old one's answer may come late
+                return None
+        return None
 
     def _request(self, plan: Plan, question: Question, mark: Path, deadline: float) -> dict[str, Any]:
         path, splice = question.fault.path, question.splice

@@ -27,7 +27,7 @@ SUPERVISOR = Path(__file__).parent / "child" / "supervisor.py"
 HEAD, TAIL = 64 * 1024, 192 * 1024
 RUN_MARK = "MOA_RUN"
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
-_TICK = 0.25
+_TICK = 0.2
 _LAST_WORDS = 1.0  # how long a pipe that somebody still holds is listened to after the end
 _FAREWELL = 15.0  # the supervisor gives up on what cannot be killed after 10 seconds
 _REPORT_LIMIT = 1024 * 1024
@@ -81,7 +81,7 @@ def supervise(
     tick: Callable[[], None] | None = None,
     more_time: Callable[[], float] | None = None,
 ) -> Ended:
-    """Runs `argv` to its end and kills whatever it leaves. `tick` is called about four times a second.
+    """Runs `argv` to its end and kills whatever it leaves. `tick` is called about five times a second.
 
     So is `more_time`: what it returns is how many seconds are left from then on, where that is more than there are.
 

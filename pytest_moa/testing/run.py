@@ -21,7 +21,7 @@ from pytest_moa.testing.settings import CoverageSettings
 
 CHILD = Path(__file__).parent / "child"
 ANALYSIS_TIME = 300.0
-_STACKS = 16_000
+_STACKS = 64_000
 _KEEP_GOING = ("--continue-on-collection-errors", "--maxfail=0")
 
 
@@ -59,7 +59,7 @@ def run_child(
 
 
 class Cancelled(Exception):  # noqa: N818 - no error: somebody wants the run to end
-    """The run was ended since nobody waits for it any more."""
+    """The run was ended, with everything that it had started, since nobody waits for it any more."""
 
 
 def _ticks(
@@ -109,7 +109,8 @@ def _probes(request: ChildRequest, prober: Prober) -> dict[str, Any]:
     folder, work = folder_of(request), request.work.resolve()
     texts = dict.fromkeys(path for wanted in prober.wanted.values() for path in wanted.ground.texts)
     own = [str(work / path) for path in texts]
-    return {"folder": str(folder), "ask": str(folder / "ask"), "answer": str(folder / "answer"), "own": own}
+    pipes = {name: str(folder / name) for name in ("ask", "answer")}
+    return {"folder": str(folder), **pipes, "own": own, "courses": len(prober.wanted)}
 
 
 def _traced(request: ChildRequest, work: Path) -> list[str]:

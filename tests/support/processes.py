@@ -22,3 +22,15 @@ def dies(pid: int, within: float = 10.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def mentions(text: str) -> bool:
+    """Whether any process has this text on its command line."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and is_alive(int(entry.name)):
+            try:
+                if text.encode() in (entry / "cmdline").read_bytes():
+                    return True
+            except OSError:
+                continue
+    return False

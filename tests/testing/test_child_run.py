@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import dies, is_alive
+from support.processes import dies, is_alive, mentions
 
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import ForeignModule
@@ -308,18 +308,6 @@ def until(holds: Any) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def mentions(text: str) -> bool:
-    """Whether any process has this text on its command line."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and is_alive(int(entry.name)):
-            try:
-                if text.encode() in (entry / "cmdline").read_bytes():
-                    return True
-            except OSError:
-                continue
-    return False
 
 
 def test_much_output_is_kept_as_head_and_tail(project: Any) -> None:

@@ -30,6 +30,7 @@ for _feature in __future__.all_feature_names:
     FUTURE |= getattr(__future__, _feature).compiler_flag
 CRASHES = 5  # tests that break without a look, before the rest is taken to break as well
 REQUEST_LIMIT = 64 * 1024 * 1024
+GOODBYE = b"."
 
 
 class Probing:
@@ -41,6 +42,7 @@ class Probing:
         self.pid: int | None = None
         self.alive: int | None = None  # reads the end of file once the server is gone
         self.distributed = False
+        self.sources: dict[str, bytes] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> None:
@@ -70,26 +72,50 @@ class Probing:
                     os.write(writing, b"%d\n" % server)
                     LEAVE(0)
                 os.close(reading)
-                Server(session, self.order).serve()
+                Server(session, self.order, writing).serve()
         os.close(writing)
         os.waitpid(between, 0)
         self.pid, self.alive = int(read_line(reading)), reading
 
     def finish(self, green: bool) -> None:
         """After the run: lets moa ask its questions where the run was green, and returns when the server is gone."""
-        if os.getpid() != self.owner:
+        if os.getpid() != self.owner or not (self.distributed or self.alive is not None):
             return
-        if green and self.distributed:
-            self.start_afresh()
-        elif self.alive is not None and self.pid is not None:
-            if green:
-                say(self.order["probes"]["answer"], {"ready": True})
-            elif not select.select([self.alive], [], [], 0)[0]:
-                os.kill(self.pid, signal.SIGKILL)
-            while os.read(self.alive, 4096):
-                pass
+        if not green:
+            self.end_server()
+            return
+        self.sources = {path: contents(path) for path in self.order["probes"]["own"] if os.path.isfile(path)}
+        seen_off = not self.distributed and self.see_off()
+        # One that a probe took along has one agent's course on its conscience: the others' go on.
+        for _ in range(self.order["probes"]["courses"]):
+            if seen_off:
+                break
+            self.put_sources_back()
+            seen_off = self.start_afresh()
 
-    def start_afresh(self) -> None:
+    def end_server(self) -> None:
+        if self.alive is None or self.pid is None:
+            return
+        if not select.select([self.alive], [], [], 0)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+        while os.read(self.alive, 4096):
+            pass
+
+    def see_off(self) -> bool:
+        """Whether the server left when it was told to."""
+        say(self.order["probes"]["answer"], {"ready": True})
+        last = b""
+        while self.alive is not None and (piece := os.read(self.alive, 4096)):
+            last = piece
+        return last == GOODBYE
+
+    def put_sources_back(self) -> None:
+        for path, data in self.sources.items():
+            if not os.path.isfile(path) or contents(path) != data:
+                with open(path, "wb") as file:
+                    file.write(data)
+
+    def start_afresh(self) -> bool:
         process = subprocess.Popen(
             [sys.executable, self.order["bootstrap"], self.order["path"], "serve"],
             stdin=subprocess.DEVNULL,
@@ -97,7 +123,12 @@ class Probing:
             stderr=subprocess.DEVNULL,
         )
         say(self.order["probes"]["answer"], {"ready": True})
-        process.wait()
+        return process.wait() == 0
+
+
+def contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def say(path: str, what: dict[str, Any]) -> None:
@@ -123,8 +154,9 @@ def read_line(descriptor: int) -> bytes:
 class Server:
     """Answers one question at a time: which of these tests fails first under this change?"""
 
-    def __init__(self, session: Any, order: dict[str, Any]) -> None:
+    def __init__(self, session: Any, order: dict[str, Any], alive: int | None = None) -> None:
         self.session = session
+        self.alive = alive
         self.probes = order["probes"]
         self.items = {item.nodeid: item for item in session.items}
         self.texts: dict[str, str] = {}
@@ -133,7 +165,8 @@ class Server:
         self.asked = 0
 
     def serve(self) -> None:
-        """Never returns."""
+        """Never returns. Exits with 0 only where it was told to leave."""
+        status = 1
         try:
             be_silent()
             trace_nothing()
@@ -145,8 +178,11 @@ class Server:
                 if not number or number == b"0":
                     break
                 say(self.probes["answer"], self.answer(int(number)))
+            status = 0
+            if self.alive is not None:
+                os.write(self.alive, GOODBYE)
         finally:
-            LEAVE(0)
+            LEAVE(status)
 
     def answer(self, number: int) -> dict[str, Any]:
         with open(os.path.join(self.probes["folder"], "ask-%d.json" % number), "rb") as file:  # noqa: UP031 - short
@@ -196,6 +232,8 @@ class Server:
         if not pid:
             try:
                 os.close(reading)
+                if self.alive is not None:
+                    os.close(self.alive)
                 Probe(self, writing).run(change, items)
             finally:
                 LEAVE(0)

@@ -30,6 +30,8 @@ QUIET = [
     "no-sysmon",
     "couldnt-parse",
 ]
+# A line that a failing test ran tells something, also where the project's figures leave its file out.
+EVERYTHING: dict[str, list[str]] = {"run:omit": [], "run:include": []}
 
 
 class Record:
@@ -160,6 +162,7 @@ class Tracing:
             "run:context": None,
             "run:source": self.order["source"],
             "run:disable_warnings": [*self.option("disable_warnings"), *QUIET],
+            **(EVERYTHING if self.order["each"] else {}),
         }.items():
             self.coverage.set_option(name, value)
         if "multiprocessing" in self.option("concurrency"):
@@ -309,10 +312,10 @@ class Recorder:
 
 
 def keep_only(order: dict[str, Any], items: list[Any]) -> None:
-    """Leaves the wanted ids alone in the collection, whatever order others gave it."""
+    """Leaves the wanted ids, and what lies below them, alone in the collection, whatever order others gave it."""
     if order["only"] is not None:
         wanted = set(order["only"])
-        items[:] = [item for item in items if item.nodeid in wanted]
+        items[:] = [item for item in items if any(node.nodeid in wanted for node in item.listchain())]
 
 
 def silence_pytest_cov(config: Any) -> None:

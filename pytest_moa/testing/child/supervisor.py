@@ -138,10 +138,20 @@ def wait(child: int, deadline: float, wake: int) -> dict[str, Any]:
 
 def dump_stacks(child: int, wake: int) -> None:
     """The recorder has registered faulthandler for this signal; a child that has not dies of it, as it would anyway."""
-    with contextlib.suppress(OSError):
-        os.kill(child, signal.SIGUSR1)
+    for pid in (child, *(pid for pid in descendants() if pid != child and catches(pid, signal.SIGUSR1))):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGUSR1)
     select.select([0], [], [], DUMP_TIME)
     drain(wake)
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal: xdist's workers have the recorder's, others would die of it."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"SigCgt:"):  # proc(5): a mask in hexadecimal, bit 0 is signal 1
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def drain(wake: int) -> None:
