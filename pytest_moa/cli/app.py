@@ -27,11 +27,15 @@ _VERBS = (
     "bootstrap",
     "conflicts",
     "explain",
+    "freeze",
     "gate",
     "init",
     "integrate",
     "judge",
+    "ready",
     "status",
+    "unfreeze",
+    "unready",
 )
 """Each is a function of the same name in a module of the same name, imported when it is asked for."""
 
