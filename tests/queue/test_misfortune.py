@@ -122,6 +122,15 @@ def test_a_run_that_was_killed_once_is_made_again(tmp_path: Path) -> None:
     queue.holds()
 
 
+def test_a_run_that_broke_once_without_a_failing_test_blames_nobody(tmp_path: Path) -> None:
+    queue = Queue(tmp_path).team(4).during(1, "exit 1")
+    said = queue.integrates()
+    assert "red" not in said.classes.values()
+    assert queue.integrates().rejected == {}
+    assert len(queue.landings()) == 4
+    queue.holds()
+
+
 def test_a_foreign_push_between_test_and_push_means_testing_again(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12, remote=True)
     foreign = queue.foreign_commit()
@@ -156,8 +165,7 @@ def test_a_push_of_somebody_else_again_and_again_ends_with_the_race_lost(tmp_pat
         at = queue.prepared(TARGET, {f"docs/{session}.md": "More.\n"}, at=at)
         queue.moves_during(session, TARGET, at)
     said = queue.integrates()
-    assert (said.code, said.landed) == (5, [])
-    assert "red" not in said.classes.values()
+    assert (said.code, said.data["error"]["kind"]) == (5, "race")
     assert len(said.sessions) < 11
     queue.holds()
 

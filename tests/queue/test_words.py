@@ -32,13 +32,6 @@ def test_who_depends_on_a_culprit_is_held_and_told_for_whom(tmp_path: Path) -> N
     queue.holds()
 
 
-def test_who_depends_on_each_other_is_held_and_the_rest_lands(tmp_path: Path) -> None:
-    queue = Queue(tmp_path).team(3).says("01", depends_on=["02"]).says("02", depends_on=["01"])
-    said = queue.integrates()
-    assert (said.classes, said.landed) == ({"01": "held", "02": "held"}, ["03"])
-    queue.holds()
-
-
 def test_only_those_that_are_named_go(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(5).culprit("01")
     said = queue.integrates("--all", "--agents", "03,04")
@@ -131,7 +124,7 @@ def test_squashed_branches_land_as_one_commit_each_with_the_same_trailers(tmp_pa
     more = queue.prepared(queue.ref("02"), {"docs/two.md": "Second commit.\n"})
     queue.moves(queue.ref("02"), more)
     said = queue.integrates()
-    assert (said.landed, said.runs) == (["01", "02", "03"], 1)
+    assert (sorted(said.landed), said.runs) == (["01", "02", "03"], 1)
     rows = queue.truth.git("log", "--first-parent", "--format=%P", f"{queue.starts}..{TARGET}").splitlines()
     assert [len(row.split()) for row in rows] == [1, 1, 1]
     assert sorted(queue.landings().values()) == sorted(queue.heads().values())
@@ -141,7 +134,7 @@ def test_squashed_branches_land_as_one_commit_each_with_the_same_trailers(tmp_pa
 
 
 def test_candidates_at_the_same_time_have_slots_of_their_own(tmp_path: Path) -> None:
-    queue = Queue(tmp_path).team(6).pair("02", "05")
+    queue = Queue(tmp_path).team(4).pair("01", "02").pair("03", "04")
     said = queue.integrates()
     assert overlapping(said.sessions), "nothing ran at the same time"
     assert all(one["slot"] != other["slot"] for one, other in overlapping(said.sessions))
@@ -150,11 +143,12 @@ def test_candidates_at_the_same_time_have_slots_of_their_own(tmp_path: Path) -> 
 
 
 def test_one_candidate_at_a_time_where_the_policy_says_so(tmp_path: Path) -> None:
-    queue = Queue(tmp_path).team(6).pair("02", "05").with_config("agents", max_parallel_integrations=1)
+    queue = Queue(tmp_path).team(4).pair("01", "02").pair("03", "04")
+    queue.with_config("agents", max_parallel_integrations=1)
     said = queue.integrates()
     assert overlapping(said.sessions) == []
     assert {s["slot"] for s in said.sessions} == {"0"}
-    assert len(said.landed) == 5
+    assert len(said.landed) == 2
     queue.holds()
 
 
@@ -173,7 +167,7 @@ def test_a_branch_that_was_not_pushed_is_told_and_the_rest_lands(tmp_path: Path)
     Repo(queue.path).git("update-ref", queue.ref("02"), queue.moved.pop(queue.ref("02")))
     said = queue.integrates()
     assert (said.classes, said.landed) == ({"02": "held"}, ["01"])
-    assert "push" in said.rejected["02"]["reason"]
+    assert "push" in said.rejected["02"]["remedy"]
     queue.holds()
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.forked import forked
 from support.repos import Content, Repo, run
 from support.shop import BASE, LIMITS, Files, with_function
 from support.watched import TARGET, Watched
@@ -102,7 +103,7 @@ class Queue(Watched):
         return self.writes(agent, {f"src/shop/{name}.py": source, f"tests/agent{agent}/test_{name}.py": text})
 
     def writes(self, agent: str, files: Mapping[str, Content]) -> Queue:
-        assert not self.built, "the repository stands already: use commits()"
+        assert not self.built, "the repository stands already: use prepared()"
         self.branches.setdefault(agent, {}).update(files)
         return self
 
@@ -231,7 +232,15 @@ class Queue(Watched):
     def conflict(self, *agents: str) -> Queue:
         """They write the same line."""
         for agent in agents:
-            self.writes(agent, {"src/shop/settings.py": f'NAME = "shop {agent}"\n'})
+            name = f"shop {agent}"
+            test = f'from shop.settings import NAME\n\n\ndef test_name_of_{agent}():\n    assert NAME == "{name}"\n'
+            self.writes(
+                agent,
+                {
+                    "src/shop/settings.py": f'NAME = "{name}"\n',
+                    f"tests/agent{agent}/test_name_of_{agent}.py": test,
+                },
+            )
         return self
 
     def conflicts_with_target(self, agent: str) -> Queue:
@@ -256,6 +265,8 @@ class Queue(Watched):
         if row is None:
             self.config["registry"].append(row := {"id": agent})
         row.update(keys)
+        for other in keys.get("depends_on", ()):  # the registry wants to know whoever it names
+            self.says(other)
         return self
 
     def with_config(self, section: str, **keys: Any) -> Queue:
@@ -376,17 +387,19 @@ class Queue(Watched):
 
     def integrates(self, *args: str, env: Mapping[str, str] | None = None, within: float = 120) -> Said:
         """`moa integrate --all` as a user calls it; other words replace `--all`."""
-        return self.ended(self.begins(*args, env=env), within)
+        if env is not None:  # whoever is told about a call by its command line wants to see it
+            return self.ended(self.begins(*args, env=env), within)
+        self._starts()
+        code, out, err = forked(_words(args), self.path, self.environ(), within)
+        return self._said(code, out, err)
 
     def begins(
         self, *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.Popen[bytes]:
         """The same, left running in a session of its own."""
-        self.build()
-        self.before = {path.name for path in self.story.glob("session-*.json")}
-        self.since = time.monotonic()
+        self._starts()
         return subprocess.Popen(
-            [*MOA, "integrate", *(args or ("--all",)), "--json", "--probes", "0"],
+            [*MOA, *_words(args)],
             cwd=cwd or self.path,
             env={**self.environ(), **(env or {})},
             stdout=subprocess.PIPE,
@@ -401,28 +414,32 @@ class Queue(Watched):
             os.kill(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             raise AssertionError(f"still at work after {within} s: {err.decode()}") from None
+        return self._said(process.returncode, out.decode(), err.decode())
+
+    def _starts(self) -> None:
+        self.build()
+        self.before = {path.name for path in self.story.glob("session-*.json")}
+        self.since = time.monotonic()
+
+    def _said(self, code: int, out: str, err: str) -> Said:
         seconds = time.monotonic() - self.since
-        said = Said(process.returncode, out.decode(), err.decode(), seconds, self.sessions(self.before))
+        said = Said(code, out, err, seconds, self.sessions(self.before))
         print(f"exit {said.code} in {seconds:.1f} s\n{said.out}\n{said.err}")
         print(*said.told(), sep="\n")
         return said
 
     def moa(self, *args: str, code: int = 0) -> str:
         """Another verb of moa, in the clone; what it printed."""
-        done = subprocess.run(
-            [*MOA, *args],
-            cwd=self.build().path,
-            env=self.environ(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        found, out, err = forked(args, self.build().path, self.environ(), 60)
+        assert found == code, f"exit {found}\n{out}\n{err}"
+        return out + err
 
 
 MOA = (sys.executable, "-P", "-m", "pytest_moa")
+
+
+def _words(args: tuple[str, ...]) -> tuple[str, ...]:
+    return ("integrate", *(args or ("--all",)), "--json", "--probes", "0")
 
 
 def _commit(

@@ -67,23 +67,24 @@ class Watched:
         for old, new in pairwise(held):
             if new in self.foreign or old == new:
                 continue
-            line = repo.git("rev-list", "--first-parent", f"{old}..{new}").split()
+            line = self.line(f"{old}..{new}")
             assert line, f"{new} took something back"
-            assert repo.head(f"{line[-1]}~") == old, f"{new} was not built on {old}"
-            for commit in line:
-                assert self.head_of(commit), f"{commit} landed and is nobody's"
+            assert repo.head(f"{list(line)[-1]}~") == old, f"{new} was not built on {old}"
+            for commit, head in line.items():
+                assert head, f"{commit} landed and is nobody's"
             tested = green.get(self.digest(new))
             assert tested is not None, f"{new} landed and no green run of that tree was seen"
             assert tested["items"] == self.count(new), f"{new} landed after a run of a part of its tests"
 
     def landings(self) -> dict[str, str]:
         """Landing commits on the target's first-parent line, and the head that each says it brought."""
-        line = self.truth.git("rev-list", "--first-parent", TARGET).split()
-        return {commit: head for commit in line if (head := self.head_of(commit))}
+        return {commit: head for commit, head in self.line(TARGET).items() if head}
 
-    def head_of(self, commit: str) -> str:
-        text = self.truth.git("show", "-s", "--format=%(trailers:key=Moa-Head,valueonly)", commit)
-        return text.strip()
+    def line(self, what: str) -> dict[str, str]:
+        """The commits on a first-parent line, the newest first, each with the `Moa-Head` that it tells."""
+        told = "--format=%H %(trailers:key=Moa-Head,valueonly,separator=%x2C)"
+        rows = self.truth.git("log", "--first-parent", told, what, "--").splitlines()
+        return {commit: head for commit, _, head in (row.partition(" ") for row in rows)}
 
     def digest(self, commit: str) -> str:
         rows = self.truth.git("ls-tree", "-r", "--format=%(objectname) %(path)", commit).splitlines()
@@ -98,8 +99,9 @@ class Watched:
         repo = self.truth
         if not repo.has(LEDGER):
             return []
-        names = repo.git("ls-tree", "-r", "--name-only", LEDGER).split()
-        events = [json.loads(repo.shows(name, LEDGER)) for name in names]
+        rows = repo.git("ls-tree", "-r", "--format=%(objectname)", LEDGER)
+        texts = repo.git("cat-file", "--batch=--", text=rows)
+        events = [json.loads(text) for text in texts.split("--\n") if text.strip()]
         return [event for event in events if event["kind"] == kind]
 
     def ledger_tells_each_landing_once(self) -> None:
