@@ -31,8 +31,13 @@ BRANCH = "moa/ledger"
 REF = f"refs/heads/{BRANCH}"
 _ATTEMPTS = 200
 _PUSHES = 8
+_FETCHES = 5
 _MAX_EVENT = 1024 * 1024
 _LINK = "120000"
+_REMEMBERED = 50_000
+_Parsed = tuple[str, Event]
+_PARSED: dict[ObjectId, _Parsed | None] = {}
+"""What blobs came to in this process, with the time that events are sorted by: a queue reads the ledger many times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +82,10 @@ def read_ledger(repo: Repository, *, remote: str | None = None) -> Ledger:
     blobs: dict[str, ObjectId] = {}
     for tip in tips:
         blobs = _blobs(repo, tip) | blobs
-    found = {path: _event(content) for path, content in _contents(repo.git, blobs)}
-    events = [(_time(event.at), path, event) for path, event in found.items() if event is not None]
-    events.sort(key=lambda row: (str(row[0]), row[1]))
+    known = _parsed(repo.git, blobs)
+    found = ((path, known.get(blob)) for path, blob in blobs.items())
+    events = [(parsed[0], path, parsed[1]) for path, parsed in found if parsed is not None]
+    events.sort(key=lambda row: row[:2])
     return Ledger(
         events=tuple(event for _, _, event in events),
         skipped=len(blobs) - len(events),
@@ -232,23 +238,30 @@ def _push(repo: Repository, remote: str, tip: ObjectId, theirs: ObjectId | None)
 def _fetch(repo: Repository, remote: str) -> ObjectId | None:
     """The remote's ledger as it is now, brought here; None where it has none (any more)."""
     tracking = f"refs/remotes/{remote}/{BRANCH}"
-    if remote_head(repo, remote, BRANCH) is None:
-        repo.git.run("update-ref", "-d", tracking)
-        return None
-    repo.git.over_network().run(
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-auto-maintenance",
-        "--no-write-fetch-head",
-        "--refmap=",
-        "--end-of-options",
-        remote,
-        f"+{REF}:{tracking}",
-        doing=f"fetch the ledger from {remote}",
-    )
-    return resolve(repo, tracking)
+    git = repo.git.over_network()
+    for attempt in range(_FETCHES):
+        fetched = git.run(
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--no-write-fetch-head",
+            "--refmap=",
+            "--end-of-options",
+            remote,
+            # A pattern may match nothing: then one question to the remote is enough to hear that it has no ledger.
+            f"+{REF}*:{tracking}*",
+            check=False,
+        )
+        if fetched.ok:
+            return resolve(repo, tracking)
+        if not _was_race(fetched) or attempt == _FETCHES - 1:
+            break
+        # Somebody else fetches here at this moment.
+        time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter, no secret
+    raise git.failure(fetched, f"fetch the ledger from {remote}")
 
 
 def _track(repo: Repository, remote: str, tip: ObjectId) -> None:
@@ -283,18 +296,32 @@ def _blobs(repo: Repository, tip: ObjectId) -> dict[str, ObjectId]:
     }
 
 
-def _contents(git: Git, blobs: Mapping[str, ObjectId]) -> Iterator[tuple[str, bytes]]:
+def _parsed(git: Git, blobs: Mapping[str, ObjectId]) -> dict[ObjectId, _Parsed | None]:
+    """What these blobs come to; only those that are new are read."""
+    wanted = dict.fromkeys(blobs.values())
+    known = dict(_PARSED)  # another thread may clear it
+    found = {blob: known[blob] for blob in wanted if blob in known}
+    for blob, content in _contents(git, [blob for blob in wanted if blob not in found]):
+        event = _event(content)
+        found[blob] = None if event is None else (str(_time(event.at)), event)
+    if len(_PARSED) > _REMEMBERED:
+        _PARSED.clear()
+    _PARSED.update(found)
+    return found
+
+
+def _contents(git: Git, blobs: Sequence[ObjectId]) -> Iterator[tuple[ObjectId, bytes]]:
     if not blobs:
         return
-    raw = git.run("cat-file", "--batch", input="".join(f"{b}\n" for b in blobs.values()).encode()).stdout
+    raw = git.run("cat-file", "--batch", input="".join(f"{b}\n" for b in blobs).encode()).stdout
     at = 0
-    for path in blobs:
+    for blob in blobs:
         end = raw.index(b"\n", at)
         words = decode(raw[at:end]).split(" ")
         at = end + 1
         if len(words) == 3:
             size = int(words[2])
-            yield path, raw[at : at + size]
+            yield blob, raw[at : at + size]
             at += size + 1
 
 
