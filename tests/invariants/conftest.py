@@ -1,0 +1,24 @@
+"""The processes that calls are forked from, one for each program and session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.faults import Forking
+
+from invariants.truth import Suites
+
+
+@pytest.fixture(scope="session")
+def moa() -> Iterator[Forking]:
+    program = Forking("moa")
+    yield program
+    program.close()
+
+
+@pytest.fixture(scope="session")
+def suites() -> Iterator[Suites]:
+    found = Suites()
+    yield found
+    found.pytest.close()

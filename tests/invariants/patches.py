@@ -1,0 +1,168 @@
+"""Changes to moa before a call begins, in the call's own process: clocks that jump, and mutants that the machine has to catch."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from pytest_moa.git import landing as git_landing
+from pytest_moa.git import ledger
+from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.git.repository import resolve
+from pytest_moa.rules.queue.steps import Tried
+from pytest_moa.services import asking, carrier, landing, queue, recovery
+
+
+def _clock(days: list[int]) -> None:
+    """Each look at the clock is so many days off, in turn."""
+    real, looks = time.time, count()
+
+    def off() -> int:
+        return days[next(looks) % len(days)]
+
+    def now() -> str:
+        return (datetime.now(UTC) + timedelta(days=off())).isoformat(timespec="microseconds")
+
+    ledger.now = now
+    time.time = lambda: real() + 86_400 * off()
+
+
+def clock_far_behind() -> None:
+    _clock([-4000])
+
+
+def clock_far_ahead() -> None:
+    _clock([4000])
+
+
+def clock_that_jumps() -> None:
+    _clock([0, 30, -30, 365, -1])
+
+
+# Mutants: moa with one of its promises broken. None of them may get past the machine.
+
+
+def lands_without_comparing() -> None:
+    """The target is moved wherever it is, as a plain forced push would."""
+
+    def land(project: Any, chain: Any) -> list[str]:
+        git_landing.bring(project.repo, chain.quarantine, chain.base, chain.top)
+        project.repo.git.run("push", "-q", "--force", project.remote, f"{chain.top}:refs/heads/develop")
+        return []
+
+    carrier.land = land
+
+
+def believes_that_everything_is_green() -> None:
+    """A red run counts as a green one."""
+    judged = carrier.Carrier._came
+
+    def came(self: Any, step: Any, joint: Any, differences: Any) -> Any:
+        found = judged(self, step, joint, differences)
+        return Tried(kind="green", runs=found.runs) if found.kind == "red" else found
+
+    carrier.Carrier._came = came  # type: ignore[method-assign]
+
+
+def lands_what_was_not_tested() -> None:
+    """Something else than the tested tree goes in: here a later file of the same message."""
+    whole = landing.land
+
+    def land(project: Any, chain: Any) -> list[str]:
+        store = chain.quarantine.store
+        parents = store.text("rev-list", "--parents", "-n1", chain.top).split()[1:]
+        message = store.text("show", "-s", "--format=%B", chain.top)
+        words = [word for parent in parents for word in ("-p", parent)]
+        tree = store.text("rev-parse", f"{parents[1]}^{{tree}}")
+        who = ("-c", "user.name=mutant", "-c", "user.email=mutant@localhost")
+        other = store.text(*who, "commit-tree", tree, *words, "-m", message)
+        object.__setattr__(chain, "top", other) if hasattr(chain, "top") else None
+        return whole(project, chain)
+
+    carrier.land = land
+
+
+def pays_no_heed_to_moved_heads() -> None:
+    carrier.moved_heads = lambda *_: ()
+
+
+def does_not_tell_the_ledger() -> None:
+    carrier.record = lambda *_args, **_more: []
+    queue.recover = lambda *_args, **_more: []
+
+
+def tells_the_ledger_twice() -> None:
+    record = carrier.record
+
+    def twice(project: Any, events: Any, **more: Any) -> Any:
+        record(project, events, **more)
+        return record(project, events, **more)
+
+    carrier.record = twice
+
+
+def blames_the_first() -> None:
+    """Whoever stands first in a red candidate is told that it is red."""
+    words = queue.rejected_of
+
+    def first(project: Any, work: Any, blame: Any, book: Any) -> Any:
+        found = words(project, work, blame, book)
+        object.__setattr__(found, "kind", "red") if found.kind != "red" else None
+        return found
+
+    queue.rejected_of = first
+
+
+def deletes_the_branch() -> None:
+    """Landed branches are tidied away."""
+    whole = landing.land
+
+    def land(project: Any, chain: Any) -> list[str]:
+        notes = whole(project, chain)
+        for link in chain.links:
+            project.repo.git.run("push", "-q", project.remote, f":refs/heads/{link.work.branch.name}")
+        return notes
+
+    carrier.land = land
+
+
+def honours_no_word() -> None:
+    """Nobody is asked whether the target is frozen or somebody held back."""
+    queue.standing = lambda *_args, **_more: asking.Standing()
+    carrier.require_thawed = lambda *_: None
+
+
+def leaves_its_quarantine() -> None:
+    from contextlib import contextmanager
+
+    from pytest_moa.git.owned import owned_folder
+
+    opened = Quarantine.open
+
+    @contextmanager
+    def left(repo: Any) -> Any:
+        with opened(repo) as quarantine:
+            (quarantine.root.parent / "moa-left").mkdir(exist_ok=True)
+            yield quarantine
+
+    Quarantine.open = staticmethod(left)  # type: ignore[method-assign, assignment]
+    del owned_folder
+
+
+def brings_back_what_was_taken() -> None:
+    """The candidate is pushed onto whatever the target is, merged with what it was."""
+
+    def land(project: Any, chain: Any) -> list[str]:
+        repo = project.repo
+        git_landing.bring(repo, chain.quarantine, chain.base, chain.top)
+        at = repo.git.text("ls-remote", project.remote, "refs/heads/develop").split()[0]
+        lease = f"--force-with-lease=refs/heads/develop:{at}"
+        repo.git.run("push", "-q", lease, project.remote, f"{chain.top}:refs/heads/develop")
+        return []
+
+    carrier.land = land
+
+
+_ = (recovery, resolve)
