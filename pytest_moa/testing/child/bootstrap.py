@@ -1,7 +1,7 @@
 """Runs pytest in the tests' own interpreter: tools first, then the candidate's folders on the path, then pytest.
 
-Started as `python bootstrap.py ORDER.json`; with the further word `serve` the tests are collected and kept for
-probes, and no test runs by itself. Works on Python 3.8 with nothing but pytest and coverage.
+Started as `python bootstrap.py ORDER.json`; with the further word `serve` (and arguments of pytest) the tests are
+collected and kept for probes, and no test runs by itself. Works on Python 3.8 with nothing but pytest and coverage.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def read_order(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         order = json.load(file)
     order["path"], order["bootstrap"] = path, os.path.abspath(__file__)
-    if sys.argv[2:] == ["serve"]:
-        # Where xdist spread the tests, this process collects them anew; nothing is traced or recorded here.
-        arguments = [*order["arguments"], "-n0", "--dist=no"]
+    if sys.argv[2:3] == ["serve"]:
+        # Where xdist spread the tests or a server died, this one collects them anew and traces and records nothing.
+        arguments = [*order["arguments"], *sys.argv[3:]]
         order.update(serve=True, source=[], groups=[], record=os.devnull, arguments=arguments)
     return order  # type: ignore[no-any-return]  # JSON has no types; the writer is run.py
 

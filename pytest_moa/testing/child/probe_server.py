@@ -116,8 +116,9 @@ class Probing:
                     file.write(data)
 
     def start_afresh(self) -> bool:
+        alone = ["-n0", "--dist=no"] if self.distributed else []
         process = subprocess.Popen(
-            [sys.executable, self.order["bootstrap"], self.order["path"], "serve"],
+            [sys.executable, self.order["bootstrap"], self.order["path"], "serve", *alone],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
