@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pytest_moa.git.command import decode
 from pytest_moa.git.handle import Repository
@@ -62,28 +62,45 @@ def commits_between(repo: Repository, base: ObjectId, head: ObjectId) -> frozens
     return frozenset(said.split("\n")) if said else frozenset()
 
 
+def began(repo: Repository, heads: Sequence[ObjectId], *, without: ObjectId) -> dict[ObjectId, int]:
+    """For each head when its first commit was made that `without` has not, in seconds since the epoch."""
+    times: dict[ObjectId, int] = {}
+    for time, commit, parents in _walked(repo, heads, without):
+        times[commit] = min([time, *(times[parent] for parent in parents if parent in times)])
+    return {head: times[head] for head in heads if head in times}
+
+
 def _reached(
     repo: Repository, heads: Sequence[ObjectId], wanted: frozenset[ObjectId], without: ObjectId
 ) -> dict[ObjectId, frozenset[ObjectId]]:
     """Of every commit that the heads add to `without` the wanted ones that it contains, itself included."""
+    reached: dict[ObjectId, frozenset[ObjectId]] = {}
+    for _, commit, parents in _walked(repo, heads, without):
+        found = frozenset().union(*(reached.get(parent, frozenset()) for parent in parents))
+        reached[commit] = found | {commit} if commit in wanted else found
+    return reached
+
+
+def _walked(
+    repo: Repository, heads: Sequence[ObjectId], without: ObjectId
+) -> Iterator[tuple[int, ObjectId, list[ObjectId]]]:
+    """Time, commit and parents of everything that the heads add to `without`, parents first."""
     if not heads:
-        return {}
+        return
     words = "".join(f"{head}\n" for head in heads) + f"^{without}\n"
     said = repo.git.text(
         "rev-list",
         "--topo-order",
         "--reverse",
         "--parents",
+        "--timestamp",
         "--stdin",
         input=words.encode(),
         doing="walk the branches' history",
     )
-    reached: dict[ObjectId, frozenset[ObjectId]] = {}
     for line in said.split("\n") if said else ():
-        commit, *parents = line.split(" ")
-        found = frozenset().union(*(reached.get(parent, frozenset()) for parent in parents))
-        reached[commit] = found | {commit} if commit in wanted else found
-    return reached
+        time, commit, *parents = line.split(" ")
+        yield int(time), commit, parents
 
 
 def held_by(repo: Repository, tip: ObjectId, commits: Collection[ObjectId]) -> frozenset[ObjectId]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_moa.errors import AgentError
 from pytest_moa.git import repository as git
-from pytest_moa.git.history import contained, reaching
+from pytest_moa.git.history import began, contained, reaching
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import Landed, Rejected
 from pytest_moa.rules.queue.order import Candidate, in_queue_order
@@ -113,7 +113,8 @@ def _against(
     if agent.unpushed:
         remote = project.target.remote
         return held(
-            f"{branch.name} is only here, not on {remote}", f"Push it: `git push {remote} {branch.name}`."
+            f"{branch.name} is only here, it was not pushed to {remote}",
+            f"Push it: `git push {remote} {branch.name}`.",
         )
     if (unasked := _unasked(project, agent, branch, standing)) is not None:
         return held(*unasked)
@@ -179,7 +180,7 @@ def _ordered(
     """Dependencies, declared ones and those of a branch that stands on another's head, then priority, then age."""
     heads = {work.branch.head: work.id for work in works}
     stacked = contained(project.repo, list(heads), without=project.target.head)
-    infos = git.commit_infos(project.repo, list(heads)) if heads else {}
+    begun = began(project.repo, list(heads), without=project.target.head)
     landed = {done.agent for done in already}
     candidates = {}
     kept: list[Work] = []
@@ -210,7 +211,7 @@ def _ordered(
             id=work.id,
             depends=frozenset([*(d for d in entry.depends_on if d in going), *under]) - {work.id},
             priority=entry.priority,
-            committed=infos[work.branch.head].committed,
+            begun=begun.get(work.branch.head, 0),
         )
         kept.append(work)
     order, depends, stuck = in_queue_order(candidates.values())

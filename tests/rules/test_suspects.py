@@ -124,10 +124,10 @@ def test_what_no_line_of_python_tells_of_is_opaque(path: str, expected: bool) ->
 def test_the_queue_is_ordered_by_dependencies_priority_and_age() -> None:
     order, depends, stuck = in_queue_order(
         [
-            Candidate(id="10", committed=1),
-            Candidate(id="9", committed=1),
-            Candidate(id="3", priority=5, committed=9, depends=frozenset({"4"})),
-            Candidate(id="4", committed=8),
+            Candidate(id="10", begun=1),
+            Candidate(id="9", begun=1),
+            Candidate(id="3", priority=5, begun=9, depends=frozenset({"4"})),
+            Candidate(id="4", begun=8),
             Candidate(id="5", depends=frozenset({"6"})),
             Candidate(id="6", depends=frozenset({"5"})),
             Candidate(id="7", depends=frozenset({"3"})),

@@ -10,12 +10,15 @@ from pytest_moa.rules.agents import natural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """`depends` are ids that have to come before it; `committed` is when its head was committed (seconds since the epoch)."""
+    """`depends` are ids that have to come before it; `begun` is when its first commit was made (seconds since the epoch).
+
+    A branch that mends something does not lose its place.
+    """
 
     id: str
     depends: frozenset[str] = frozenset()
     priority: int = 0
-    committed: int = 0
+    begun: int = 0
 
 
 def in_queue_order(
@@ -26,7 +29,7 @@ def in_queue_order(
     A dependency that is no candidate, or that depends on its dependent, holds back all that stand on it.
     """
     known = {candidate.id: candidate for candidate in candidates}
-    waiting = sorted(known.values(), key=lambda c: (-c.priority, c.committed, natural(c.id)))
+    waiting = sorted(known.values(), key=lambda c: (-c.priority, c.begun, natural(c.id)))
     order: list[str] = []
     depends: dict[str, frozenset[str]] = {}
     while waiting:

@@ -106,7 +106,7 @@ class Round:
             if not self._affordable():
                 self._give_up("runs")
                 break
-            tried = yield from self._try(todo)
+            tried = yield from self._try(todo, beside=self._to_be_told_apart(aside))
             if self._over() or tried is None:
                 break
             if tried.kind in {"red", "hang", "killed", "unable"}:
@@ -138,9 +138,18 @@ class Round:
             yield from self._land(todo)
         return self._left(todo)
 
-    def _try(self, todo: Sequence[str]) -> Part[Tried | None]:
-        """A run of the whole suite; what something killed is run once more, since that may be the machine's fault."""
-        tried = yield from self._one(Try(tuple(todo)))
+    def _try(self, todo: Sequence[str], beside: Sequence[str] = ()) -> Part[Tried | None]:
+        """A run of the whole suite; what something killed is run once more, since that may be the machine's fault.
+
+        `beside` are members that have to be tried alone anyway: at the same time is sooner.
+        """
+        steps = (Try(tuple(todo)), *(Try(self._with_dependencies(m), first=True) for m in beside))
+        outcomes = yield steps
+        self._take(steps, outcomes)
+        for member, found in zip(beside, outcomes[1:], strict=True):
+            if isinstance(found, Tried):
+                self.alone[member] = found
+        tried = outcomes[0]
         if (
             isinstance(tried, Tried)
             and tried.kind == "killed"
@@ -150,6 +159,21 @@ class Round:
             self.killed_once = True
             tried = yield from self._one(Try(tuple(todo)))
         return tried if isinstance(tried, Tried) else None
+
+    def _to_be_told_apart(self, aside: Sequence[str]) -> list[str]:
+        """Those set aside who have to be tried alone, if they are few and the round may run so much."""
+        unclear = [m for m in self._left(aside) if m in self.charges and not self._is_clear(m)]
+        asked = [
+            m for m in unclear if m not in self.alone and not self.members[m].depends.intersection(aside)
+        ]
+        known = {test for m in asked for test in self.charges[m] if test in self.standing - self.cleared}
+        if len(unclear) > FEW or known or self.runs + 1 + len(asked) > self.most:
+            return []  # whether the target itself is red is not known yet, or it would be too dear
+        return asked
+
+    def _is_clear(self, member: str) -> bool:
+        """Whether the evidence names nobody else, and nobody else changed what it cannot see."""
+        return not self._others(member) and not self._unseen_by(member)
 
     def _land(self, todo: Sequence[str]) -> Part[None]:
         came = yield from self._one(Land(tuple(todo)))
@@ -358,10 +382,10 @@ class Round:
             return
         unclear = []
         for member in accused:
-            if self._others(member) or self._unseen_by(member):
-                unclear.append(member)
-            else:
+            if self._is_clear(member):
                 self._reject(member, Blame(kind="red", because="itself", tests=self.charges[member]))
+            else:
+                unclear.append(member)
         if len(unclear) > FEW:
             # One run each would be dearer than halving; what turns out to be good lands on the way.
             yield from self._bisect(self._left(aside), list(tests), seen=False)
