@@ -44,7 +44,7 @@ class Standing:
 class Word:
     """A word in the ledger. `id` follows from what it says; `answers` are the ids of words that it takes the place of.
 
-    `landings` are commits of landings that were taken back, and that it asks for again.
+    `landings` are the ids of landings that were taken back, and that it asks for again.
     """
 
     id: str
@@ -52,18 +52,27 @@ class Word:
     subject: Subject
     said: Said
     answers: frozenset[str]
-    landings: frozenset[ObjectId]
+    landings: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """What the ledger says of a landing. The same commit can land twice, so it is no name for it."""
+
+    id: str
+    commit: ObjectId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The words that hold, by subject; every landing on the target, head to commits in the ledger's order; and of
-    these the commits that somebody asked for again.
+    """The words that hold, by subject; and by head the landings on the target that nobody asked for again.
+
+    `commits` are by head those of all its landings.
     """
 
     standing: Mapping[Subject, tuple[Word, ...]]
-    landings: Mapping[ObjectId, tuple[ObjectId, ...]]
-    asked_again: frozenset[ObjectId]
+    landings: Mapping[ObjectId, tuple[Landing, ...]]
+    commits: Mapping[ObjectId, frozenset[ObjectId]]
 
     def of(self, subject: Subject) -> Word | None:
         """The word that holds: the latest of the careful ones, else the latest."""
@@ -83,19 +92,22 @@ def target_subject(target: str) -> Subject:
 def words_of(events: Iterable[Event], target: str) -> Words:
     """What was said about a target and its agents; events of another target and malformed ones count for nothing."""
     words: dict[Subject, dict[str, Word]] = {}
-    landings: dict[ObjectId, dict[ObjectId, None]] = {}
+    landings: dict[ObjectId, list[Landing]] = {}
     for event in events:
         if event.kind == "landed":
             head, commit = _oid(event, "head"), _oid(event, "commit")
             if head and commit and _text(event, "target") == target:
-                landings.setdefault(head, {})[commit] = None
+                name = _digest("landed", event.at, head, commit)
+                landings.setdefault(head, []).append(Landing(id=name, commit=commit))
         elif (word := _word(event, target)) is not None:
             words.setdefault(word.subject, {})[word.id] = word
-    every = [word for of_subject in words.values() for word in of_subject.values()]
+    again = frozenset[str]().union(
+        *(w.landings for of_subject in words.values() for w in of_subject.values())
+    )
     return Words(
         standing={subject: _unanswered(of_subject) for subject, of_subject in words.items()},
-        landings={head: tuple(commits) for head, commits in landings.items()},
-        asked_again=frozenset().union(*(word.landings for word in every)),
+        landings={head: tuple(one for one in of if one.id not in again) for head, of in landings.items()},
+        commits={head: frozenset(one.commit for one in of) for head, of in landings.items()},
     )
 
 
@@ -112,18 +124,13 @@ def standing_of(words: Words, target: str) -> Standing:
 
 def taken_back(
     words: Words, heads: Collection[ObjectId], there: Collection[ObjectId]
-) -> dict[ObjectId, ObjectId]:
-    """Of these heads those that landed, of whose landings the target holds none (`there`: those that it holds).
-
-    A landing that somebody asked for again is none.
-    """
-    found: dict[ObjectId, ObjectId] = {}
-    for head in heads:
-        commits = words.landings.get(head, ())
-        lost = [commit for commit in commits if commit not in words.asked_again]
-        if lost and not any(commit in there for commit in commits):
-            found[head] = lost[-1]
-    return found
+) -> dict[ObjectId, tuple[Landing, ...]]:
+    """Of these heads those that landed, of whose landings the target holds none (`there`: the commits that it holds)."""
+    return {
+        head: words.landings[head]
+        for head in heads
+        if words.landings.get(head) and not any(commit in there for commit in words.commits[head])
+    }
 
 
 def _unanswered(words: Mapping[str, Word]) -> tuple[Word, ...]:
@@ -141,16 +148,21 @@ def _word(event: Event, target: str) -> Word | None:
         return None
     answers, landings = _texts(event, "answers"), _texts(event, "landings")
     said = Said(because=_text(event, "because"), by=_text(event, "by") or "somebody", at=event.at)
-    # Flat facts only: what else an event holds may nest deeper than can be written.
-    facts = [event.kind, *subject, said.because, said.by, said.at, _text(event, "head"), answers, landings]
     return Word(
-        id=hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16],
+        id=_digest(
+            event.kind, *subject, said.because, said.by, said.at, _text(event, "head"), answers, landings
+        ),
         kind=event.kind,
         subject=subject,
         said=said,
         answers=frozenset(answers),
         landings=frozenset(landings) if event.kind == "ready" else frozenset(),
     )
+
+
+def _digest(*facts: str | list[str]) -> str:
+    # Flat facts only: what else an event holds may nest deeper than can be written.
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _text(event: Event, name: str) -> str:

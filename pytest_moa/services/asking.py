@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pytest_moa.errors import (
@@ -14,11 +14,14 @@ from pytest_moa.errors import (
     UsageError,
 )
 from pytest_moa.git import ledger
+from pytest_moa.git import repository as git
 from pytest_moa.git.history import held_by
+from pytest_moa.git.repository import Repository
 from pytest_moa.model.agents import BranchRef, ObjectId
 from pytest_moa.model.asking import Spoken, WordKind
 from pytest_moa.model.results import Event
 from pytest_moa.rules.standing import (
+    Landing,
     Standing,
     Word,
     Words,
@@ -40,16 +43,18 @@ def standing(project: Project, *, fresh: bool = False) -> Standing:
 
     A remote that cannot be asked is a note: then what was fetched before counts.
     """
-    notes = _refreshed(project) if fresh else ()
+    # All at once: a ledger that is newer than the target would tell of landings that the target seems to lack.
+    notes = _read_afresh(project, git.fetch) if fresh else ()
     words = _words(project)
     heads = [agent.branch.head for agent in project.agents if agent.branch is not None]
     back = taken_back(words, heads, _there(project, words, heads))
-    return replace(standing_of(words, project.target.name), taken_back=back, notes=notes)
+    newest = {head: landings[-1].commit for head, landings in back.items()}
+    return replace(standing_of(words, project.target.name), taken_back=newest, notes=notes)
 
 
 def require_thawed(project: Project) -> None:
     """Raises RefusedError where somebody froze the target; the remote is asked. To be called right before a landing."""
-    _refreshed(project)
+    _read_afresh(project, ledger.refresh)
     frozen = standing_of(_words(project), project.target.name).frozen
     if frozen is not None:
         raise RefusedError(
@@ -88,7 +93,7 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
         agent=agent,
         branch=branch.name if branch is not None else None,
         head=branch.head if branch is not None else None,
-        again=again,
+        again=tuple(dict.fromkeys(landing.commit for landing in again)),
         remote=project.remote,
         notes=(*project.notes, *_outspoken(holds, kind)),
     )
@@ -112,17 +117,22 @@ def _stands(holds: Word | None, kind: WordKind, because: str) -> bool:
     return holds.kind == kind and because in {"", holds.said.because}
 
 
-def _again(project: Project, words: Words, branch: BranchRef) -> tuple[ObjectId, ...]:
+def _again(project: Project, words: Words, branch: BranchRef) -> tuple[Landing, ...]:
     there = _there(project, words, [branch.head])
-    if branch.head not in taken_back(words, [branch.head], there):
-        return ()
-    return tuple(c for c in words.landings[branch.head] if c not in words.asked_again)
+    return taken_back(words, [branch.head], there).get(branch.head, ())
 
 
 def _there(project: Project, words: Words, heads: Sequence[ObjectId]) -> frozenset[ObjectId]:
-    """Of the landings of these heads those that the target holds."""
-    commits = {commit for head in heads for commit in words.landings.get(head, ())}
-    return held_by(project.repo, project.target.head, commits)
+    """Of the landings' commits of these heads those that the target holds: as it was pinned, or as it is by now.
+
+    Another queue may land between our look at the target and the one at the ledger; nothing was taken back then.
+    """
+    asked = frozenset[ObjectId]().union(*(words.commits[head] for head in heads if words.landings.get(head)))
+    there = held_by(project.repo, project.target.head, asked)
+    if there == asked:
+        return there
+    now = git.resolve(project.repo, project.target.ref)
+    return there if now is None else there | held_by(project.repo, now, asked - there)
 
 
 def _about(project: Project, agent: str | None, branch: BranchRef | None, because: str) -> dict[str, object]:
@@ -133,13 +143,17 @@ def _about(project: Project, agent: str | None, branch: BranchRef | None, becaus
 
 
 def _data(
-    about: dict[str, object], answered: Sequence[Word], again: Sequence[ObjectId]
+    about: dict[str, object], answered: Sequence[Word], again: Sequence[Landing]
 ) -> Iterator[dict[str, object]]:
     """What the word's event holds; several where it answers very many."""
     ids = [word.id for word in answered]
     for at in range(0, max(len(ids), len(again), 1), _AT_ONCE):
         some = slice(at, at + _AT_ONCE)
-        yield {**about, "answers": ids[some], **({"landings": list(again[some])} if again else {})}
+        yield {
+            **about,
+            "answers": ids[some],
+            **({"landings": [one.id for one in again[some]]} if again else {}),
+        }
 
 
 def _speaker(project: Project) -> str:
@@ -190,12 +204,15 @@ def _words(project: Project) -> Words:
     return words_of(ledger.read(project.repo, remote=project.remote), project.target.name)
 
 
-def _refreshed(project: Project) -> tuple[str, ...]:
+def _read_afresh(project: Project, read: Callable[[Repository, str], None]) -> tuple[str, ...]:
+    """Asks the remote; a sentence where it cannot be asked."""
     if project.remote is None:
         return ()
     try:
-        ledger.refresh(project.repo, project.remote)
+        read(project.repo, project.remote)
     except (RepositoryError, UndeterminedError) as error:
         said = error.reason or error.message
-        return (f"The ledger of {project.remote} could not be read, what was fetched before counts: {said}",)
+        return (
+            f"{project.remote} could not be asked for the ledger, what was fetched before counts: {said}",
+        )
     return ()
