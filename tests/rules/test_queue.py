@@ -184,4 +184,5 @@ def test_in_every_world_nobody_innocent_is_blamed_and_what_may_land_lands(world:
         if blame.because == "itself":
             assert world.red({*needed, member}), f"{member} is not red by itself"
         if blame.because == "together":
-            assert world.red({*blame.with_agents, *needed, member}), f"{member} is green with them"
+            theirs = [d for m in blame.with_agents for d in world.depends.get(m, ())]
+            assert world.red({*blame.with_agents, *theirs, *needed, member}), f"{member} is green with them"

@@ -447,7 +447,8 @@ class Round:
             if tried.kind in _NOT_RED:
                 yield from self._green([member], tried)
                 return
-        partners = [m for m in others if m in self.landed] or list(self.landed)
+        # In the queue's order, so that nobody is named for what came with it as a dependency.
+        partners = self._in_order(m for m in others if m in self.landed) or list(self.landed)
         while len(partners) > 1 and self.runs < min(self.most, self.kind_until):
             half = partners[: (len(partners) + 1) // 2]
             tried = yield from self._one(Try(self._with_dependencies(*half, member), first=True))
