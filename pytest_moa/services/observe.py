@@ -1,7 +1,9 @@
-"""`moa status`: every agent's state, from git, the last verdicts of this machine and the commits' trailers."""
+"""`moa status`: every agent's state, from git, the ledger, the last verdicts of this machine and the commits' trailers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 from pytest_moa.errors import MoaError
@@ -11,16 +13,26 @@ from pytest_moa.model.agents import Agent, BranchRef
 from pytest_moa.model.results import AgentState, StatusReport
 from pytest_moa.rules import progress as rules
 from pytest_moa.rules.landed import Merged, Place
+from pytest_moa.rules.standing import Standing
+from pytest_moa.services.asking import standing
 from pytest_moa.services.landings import history, place_of_head, without_common_history
 from pytest_moa.services.project import Project
 from pytest_moa.services.verdicts import recall
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What was found out once for all agents. `merges`: head to whether it merges with the target cleanly."""
+
+    known: tuple[Merged, ...]
+    merges: Mapping[str, bool]
+    standing: Standing
+
+
 def status(project: Project, today: date) -> StatusReport:
     """All agents, in the order of their ids. An agent that cannot be read gets a row that says why (law 8)."""
-    known = history(project)
-    merges = _merges(project)
-    states = tuple(_row(project, agent, known, merges) for agent in project.agents)
+    seen = _Seen(known=history(project), merges=_merges(project), standing=standing(project))
+    states = tuple(_row(project, agent, seen) for agent in project.agents)
     calendar = project.policy.project
     return StatusReport(
         date=today.isoformat(),
@@ -28,7 +40,7 @@ def status(project: Project, today: date) -> StatusReport:
         weeks=calendar.weeks,
         overall_progress=rules.overall([state.progress for state in states]),
         agents=states,
-        warnings=project.notes,
+        warnings=(*project.notes, *_freeze(project, seen.standing)),
     )
 
 
@@ -38,12 +50,20 @@ def status_of_agent(project: Project, wanted: str) -> AgentState:
     if agent is None:
         project.agent(wanted)
         raise AssertionError  # pragma: no cover - project.agent() has raised
-    return _row(project, agent, history(project), _merges(project, only=wanted))
+    seen = _Seen(known=history(project), merges=_merges(project, only=wanted), standing=standing(project))
+    return _row(project, agent, seen)
 
 
-def _row(project: Project, agent: Agent, known: tuple[Merged, ...], merges: dict[str, bool]) -> AgentState:
+def _freeze(project: Project, stands: Standing) -> tuple[str, ...]:
+    if (frozen := stands.frozen) is None:
+        return ()
+    why = f": {frozen.because}" if frozen.because else ""
+    return (f"{project.target.name} is frozen since {frozen.at[:16]} by {frozen.by}{why}",)
+
+
+def _row(project: Project, agent: Agent, seen: _Seen) -> AgentState:
     try:
-        return _state(project, agent, known, merges)
+        return _state(project, agent, seen)
     except MoaError as error:
         return AgentState(
             id=agent.id,
@@ -58,12 +78,13 @@ def _row(project: Project, agent: Agent, known: tuple[Merged, ...], merges: dict
         )
 
 
-def _state(project: Project, agent: Agent, known: tuple[Merged, ...], merges: dict[str, bool]) -> AgentState:
+def _state(project: Project, agent: Agent, seen: _Seen) -> AgentState:
     branch = agent.branch
-    facts = rules.Facts(place=_landed_without_branch(agent, known) if branch is None else None)
+    facts = rules.Facts(place=_landed_without_branch(agent, seen.known) if branch is None else None)
     if branch is not None:
-        facts = _facts(project, agent, branch, known, merges)
-    blockers = facts.blockers
+        facts = _facts(project, agent, branch, seen)
+    held = _held(project, agent, seen.standing) if facts.place == "ahead" else ()
+    blockers = (*facts.blockers, *held)
     if agent.rivals and branch is not None:
         names = ", ".join(ref.name for ref in (branch, *agent.rivals))
         blockers = (*blockers, f"{1 + len(agent.rivals)} branches claim this id: {names}")
@@ -76,8 +97,18 @@ def _state(project: Project, agent: Agent, known: tuple[Merged, ...], merges: di
         progress=rules.progress_of(facts),
         flags=(*rules.flags_of(facts), *(("unpushed",) if agent.unpushed else ())),
         blockers=blockers,
-        next=rules.next_step(agent.id, facts),
+        next=f"moa ready {agent.id}" if held else rules.next_step(agent.id, facts),
     )
+
+
+def _held(project: Project, agent: Agent, stands: Standing) -> tuple[str, ...]:
+    """Why a person's word, or a landing that was taken back, holds the agent's work."""
+    told = []
+    if (said := stands.held.get(agent.id)) is not None:
+        told.append(f"{said.by} held it back on {said.at[:10]}: {said.because}")
+    if agent.branch is not None and (landing := stands.taken_back.get(agent.branch.head)) is not None:
+        told.append(f"its landing {landing[:10]} was taken back from {project.target.name}")
+    return tuple(told)
 
 
 def _landed_without_branch(agent: Agent, known: tuple[Merged, ...]) -> Place | None:
@@ -85,11 +116,9 @@ def _landed_without_branch(agent: Agent, known: tuple[Merged, ...]) -> Place | N
     return "landed" if any(agent.id in merged.trailers.get("Moa-Agent", ()) for merged in known) else None
 
 
-def _facts(
-    project: Project, agent: Agent, branch: BranchRef, known: tuple[Merged, ...], merges: dict[str, bool]
-) -> rules.Facts:
-    place, _ = place_of_head(project, branch.head, known)
-    if place == "untouched" and _landed_without_branch(agent, known):
+def _facts(project: Project, agent: Agent, branch: BranchRef, seen: _Seen) -> rules.Facts:
+    place, _ = place_of_head(project, branch.head, seen.known)
+    if place == "untouched" and _landed_without_branch(agent, seen.known):
         place = "landed"
     gate = recall(project, branch.head)
     info = git.commit_info(project.repo, branch.head)
@@ -97,8 +126,9 @@ def _facts(
         place=place,
         gate=gate,
         fresh=gate is not None and gate.target == project.target.head,
-        merges=merges.get(branch.head),
-        held=(info.values("Moa-Ready") or ("",))[-1].strip().lower() == "no",
+        merges=seen.merges.get(branch.head),
+        held=(info.values("Moa-Ready") or ("",))[-1].strip().lower() == "no"
+        or bool(_held(project, agent, seen.standing)),
         blockers=tuple(word.strip() for word in info.values("Moa-Blocker") if word.strip()),
     )
 
