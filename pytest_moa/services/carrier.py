@@ -13,7 +13,7 @@ from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
-from pytest_moa.model.results import CoverageFigure, Failure, Finding, Landed, RejectionClass, TestCounts
+from pytest_moa.model.results import CoverageFigure, Failure, Landed, RejectionClass, TestCounts
 from pytest_moa.rules.gate import Judgement, counts, early_exit, judge
 from pytest_moa.rules.queue import steps as queue
 from pytest_moa.services.again import Places, RanAgain, run_again, run_on_target
@@ -21,6 +21,7 @@ from pytest_moa.services.allowing import trailers
 from pytest_moa.services.asking import require_thawed
 from pytest_moa.services.chain import Chain, ChainConflictError, Work, chain_of
 from pytest_moa.services.examine import Examination
+from pytest_moa.services.gather import kind_of_findings
 from pytest_moa.services.joint import Joint, JointOptions, forgiven, judged_joint, run_joint
 from pytest_moa.services.landing import land, moved_heads, require_landable
 from pytest_moa.services.look import Looked
@@ -325,11 +326,6 @@ def kind_of(found: Examination) -> RejectionClass:
     """The class of an agent that does not pass although the run is green."""
     kind = kind_of_findings(found.findings)
     return "coverage" if kind == "undetermined" and found.judgement.verdict == "failed" else kind
-
-
-def kind_of_findings(findings: Sequence[Finding]) -> RejectionClass:
-    """The class of a work that the rules block, or of which nothing can be said."""
-    return "integrity" if any(f.severity == "block" for f in findings) else "undetermined"
 
 
 def _merging(works: Sequence[Work], project: Project) -> str:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pytest_moa.errors import ConflictError, MoaError, RaceError, UndeterminedError
+from pytest_moa.errors import MoaError, RaceError, UndeterminedError
 from pytest_moa.git import repository as git
-from pytest_moa.git.history import commits_between, paths_of_merge
+from pytest_moa.git.history import commits_between
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
-from pytest_moa.model.results import Finding, IntegrationResult, Landed, Rejected, RejectionClass
-from pytest_moa.rules.gate import judge
+from pytest_moa.model.results import IntegrationResult, Landed, Rejected
 from pytest_moa.rules.queue.round import Round
 from pytest_moa.rules.queue.steps import Ended, Limits, Member
 from pytest_moa.services.asking import require_thawed, standing
 from pytest_moa.services.blame_words import rejected_of
-from pytest_moa.services.carrier import Carrier, kind_of_findings
+from pytest_moa.services.carrier import Carrier
 from pytest_moa.services.chain import Chain, Link, Work, link_on
 from pytest_moa.services.gate import threshold_of
+from pytest_moa.services.gather import Waiting, gather, rejection
 from pytest_moa.services.landing import land
-from pytest_moa.services.landings import ahead_of_pushed, history
-from pytest_moa.services.look import Looked, LookOptions, look, with_old_tests
+from pytest_moa.services.landings import ahead_of_pushed
+from pytest_moa.services.look import Looked, LookOptions
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.readiness import Readiness, readiness
@@ -32,7 +31,7 @@ from pytest_moa.services.recording import landed_event, record, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged
 from pytest_moa.services.turn import turn
-from pytest_moa.services.words import conflict_words, swept
+from pytest_moa.services.words import swept
 
 __all__ = ["IntegrateOptions", "integrate", "land_staged"]
 
@@ -128,7 +127,7 @@ def _ready(project: Project, call: _Call) -> Readiness:
     if stands.frozen is not None:
         frozen = stands.frozen
         reason = f"{project.target.name} is frozen since {frozen.at[:16]} by {frozen.by}: {frozen.because}"
-        held = [_rejection(work, "held", reason, "When it is over: `moa unfreeze`.") for work in ready.works]
+        held = [rejection(work, "held", reason, "When it is over: `moa unfreeze`.") for work in ready.works]
         ready = replace(ready, works=(), held=(*ready.held, *held))
     for done in ready.already:
         if done.agent not in {landed.agent for landed in call.landed}:
@@ -144,7 +143,11 @@ def _round(
     """One round; returns whether another one may find somebody to land."""
     for work in ready.works:
         call.note(ahead_of_pushed(project, work.branch))
-    looked, waiting = _looked(project, call, ready, options)
+    asked = LookOptions(allow=options.allow, python=options.python, tell=options.tell)
+    gathered = gather(project, ready, asked, run_old_tests=not options.dry_run)
+    call.reject(gathered.rejected)
+    call.runs += gathered.runs
+    looked, waiting = gathered.going, gathered.waiting
     pythonic = [one for one in looked if not project.policy.entry(one.work.id).command]
     foreign = [one for one in looked if project.policy.entry(one.work.id).command]
     # A command of an agent's own is a run of its own: such agents go one by one, after the others.
@@ -173,7 +176,7 @@ def _round(
         call.refused = book.refused
         works = [*(one.work for one in looked), *(one.work for one in waiting)]
         rest = [work for work in works if work.id not in by_id]
-        call.reject(_rejection(work, "held", "not tried, since a landing was refused", "") for work in rest)
+        call.reject(rejection(work, "held", "not tried, since a landing was refused", "") for work in rest)
         return False
     left = _settle_waiting(project, call, waiting)
     return left or len(looked) > len(joint)
@@ -197,111 +200,8 @@ def _driven(project: Project, carrier: Carrier, joint: Sequence[Looked], ready: 
             return ended
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A work that conflicts with others that go before it."""
-
-    work: Work
-    rivals: tuple[str, ...]
-    paths: tuple[str, ...]
-
-
-def _looked(
-    project: Project, call: _Call, ready: Readiness, options: IntegrateOptions
-) -> tuple[list[Looked], list[_Waiting]]:
-    """Each work by itself; those that may be tried together, and those that conflict with one of these."""
-    asked = LookOptions(allow=options.allow, python=options.python, tell=options.tell)
-    going: list[Looked] = []
-    with Quarantine.open(project.repo) as quarantine:
-        for work in ready.works:
-            try:
-                going.append(look(project, quarantine, work, asked))
-            except ConflictError as error:
-                call.reject([_conflict(project, work, error)])
-        if not options.dry_run:
-            going = _with_old_tests(project, call, going, asked)
-        kept = [one for one in going if not _refused(call, one)]
-        kept = _without_held(call, kept, ready)
-        return _chained(project, quarantine, kept, ready)
-
-
-def _with_old_tests(project: Project, call: _Call, going: list[Looked], asked: LookOptions) -> list[Looked]:
-    """With the news of the target's versions of changed tests: several at once, each in a slot of its own."""
-    wanted = [one for one in going if one.old_tests and not one.blocked and not one.doubts]
-    if not wanted:
-        return going
-    slots = min(len(wanted), project.policy.agents.max_parallel_integrations)
-    with ThreadPoolExecutor(slots) as pool:
-        found = list(
-            pool.map(
-                lambda pair: with_old_tests(project, pair[1], asked, slot=pair[0] % slots),
-                enumerate(wanted),
-            )
-        )
-    call.runs += sum(one.runs for one in found)
-    by_id = {one.work.id: one for one in found}
-    return [by_id.get(one.work.id, one) for one in going]
-
-
-def _refused(call: _Call, one: Looked) -> bool:
-    """Whether the rules, or what cannot be run, speak against it before its code runs beside the others'."""
-    reviewed = one.reviewed
-    judgement = judge(None, coverage=None, findings=reviewed.findings, doubts=one.doubts)
-    if judgement.verdict == "passed":
-        return False
-    kind = kind_of_findings(reviewed.findings)
-    found = _rejection(one.work, kind, judgement.reason or "", judgement.remedy or "", reviewed.findings)
-    call.reject([found])
-    return True
-
-
-def _without_held(call: _Call, kept: list[Looked], ready: Readiness) -> list[Looked]:
-    """Without those whose dependencies fell out already."""
-    going = {one.work.id for one in kept}
-    left = []
-    for one in kept:
-        missing = tuple(sorted(d for d in ready.depends.get(one.work.id, ()) if d not in going))
-        if missing:
-            reason = f"agent {one.work.id} depends on {', '.join(missing)}, which did not land"
-            held = _rejection(one.work, "held", reason, "Integrate these first.")
-            call.reject([replace(held, with_agents=missing)])
-            going.discard(one.work.id)
-        else:
-            left.append(one)
-    return left
-
-
-def _chained(
-    project: Project, quarantine: Quarantine, kept: Sequence[Looked], ready: Readiness
-) -> tuple[list[Looked], list[_Waiting]]:
-    """Of two that conflict the earlier goes on. Those that stand on one that waits wait with it."""
-    at = project.target.head
-    going: list[Looked] = []
-    waiting: list[_Waiting] = []
-    for one in kept:
-        behind = tuple(w.work.id for w in waiting if w.work.id in ready.depends.get(one.work.id, ()))
-        if behind:
-            waiting.append(_Waiting(one.work, behind, ()))
-            continue
-        try:
-            at = link_on(project, quarantine, one.work, at, ())
-            going.append(one)
-        except ConflictError as error:
-            waiting.append(_Waiting(one.work, _rivals(quarantine, one, going, error.paths), error.paths))
-    return going, waiting
-
-
-def _rivals(
-    quarantine: Quarantine, one: Looked, going: Sequence[Looked], paths: Sequence[str]
-) -> tuple[str, ...]:
-    """With whom of those before it a work conflicts: in pairs, or else whoever changed the same files."""
-    merges = quarantine.merges([(other.candidate, one.candidate) for other in going])
-    paired = tuple(o.work.id for o, merge in zip(going, merges, strict=True) if not merge.clean)
-    return paired or tuple(o.work.id for o in going if o.paths.intersection(paths))
-
-
 def _settle_waiting(
-    project: Project, call: _Call, waiting: Sequence[_Waiting], *, as_if: set[str] | None = None
+    project: Project, call: _Call, waiting: Sequence[Waiting], *, as_if: set[str] | None = None
 ) -> bool:
     """Those whose rivals landed are told so; whether somebody is left whose rivals did not."""
     landed = {done.agent for done in call.landed} | (as_if or set())
@@ -316,7 +216,7 @@ def _settle_waiting(
             ","
         )
         remedy = f"When that has landed: merge {project.target.name} into {one.work.branch.name}, resolve the conflicts there, and push."
-        call.reject([replace(_rejection(one.work, "conflict", reason, remedy), with_agents=rivals)])
+        call.reject([replace(rejection(one.work, "conflict", reason, remedy), with_agents=rivals)])
     return left
 
 
@@ -324,38 +224,9 @@ def _give_up_racing(project: Project, call: _Call, ready: Readiness) -> None:
     words = f"{project.target.name} moved {ATTEMPTS} times while candidates were tested"
     remedy = "Nothing was changed; run the same command again when it is quieter."
     decided = call.decided
-    call.reject(_rejection(work, "moved", words, remedy) for work in ready.works if work.id not in decided)
+    call.reject(rejection(work, "moved", words, remedy) for work in ready.works if work.id not in decided)
     if not call.landed:
         call.refused = RaceError(words, remedy=remedy)
-
-
-def _conflict(project: Project, work: Work, error: ConflictError) -> Rejected:
-    reason, remedy = conflict_words(project, work.branch.name, error.paths)
-    return replace(_rejection(work, "conflict", reason, remedy), with_agents=_authors(project, error.paths))
-
-
-def _authors(project: Project, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The agents whose landings changed these files, newest first."""
-    found: dict[str, None] = {}
-    for merged in history(project)[:50]:
-        agents = merged.trailers.get("Moa-Agent", ())
-        if agents and set(paths).intersection(paths_of_merge(project.repo, merged.commit)):
-            found.update(dict.fromkeys(agents))
-    return tuple(found)
-
-
-def _rejection(
-    work: Work, kind: RejectionClass, reason: str, remedy: str, findings: tuple[Finding, ...] = ()
-) -> Rejected:
-    return Rejected(
-        agent=work.id,
-        name=work.agent.name,
-        head=work.branch.head,
-        kind=kind,
-        reason=reason,
-        remedy=remedy,
-        findings=findings,
-    )
 
 
 def _result(project: Project, call: _Call, options: IntegrateOptions, seconds: float) -> IntegrationResult:
