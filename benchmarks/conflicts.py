@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 _GIT = ("git", "-c", "core.attributesFile=/dev/null", "-c", "gc.auto=0")
 _AUTHOR = "Bench <bench@example.invalid>"
@@ -143,14 +143,35 @@ def make(place: Path, size: Size, seed: int) -> None:
     subprocess.run([*_GIT, "-C", str(place), "read-tree", "-u", "--reset", "develop"], check=True)
 
 
-def moa(place: Path, cache: Path, target: str, config: Path | None) -> tuple[float, dict[str, object]]:
-    """One call of the command as a person makes it, from the start of Python to the last byte."""
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    processor: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s ({self.processor:.2f} s of processors, {self.megabytes:.0f} MB)"
+
+
+def moa(place: Path, cache: Path, target: str, config: Path | None) -> tuple[Cost, dict[str, Any]]:
+    """One call of the command as a person makes it, from the start of Python to the last byte.
+
+    The memory is that of the largest of its processes.
+    """
     words = [sys.executable, "-m", "pytest_moa", "conflicts", "--json", "--no-fetch", "--target", target]
     words += ["--config", str(config)] if config else []
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     started = time.monotonic()
-    done = subprocess.run(words, cwd=place, env=env, capture_output=True, check=True)
-    return time.monotonic() - started, json.loads(done.stdout)
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(words, cwd=place, env=env, stdout=out)  # noqa: S603 - our own command
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"moa exited with {process.returncode}")
+        spent = time.monotonic() - started
+        out.seek(0)
+        answer = json.load(out)
+    return Cost(spent, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), answer
 
 
 def raw(place: Path, heads: Sequence[str], seconds: float) -> tuple[float, dict[frozenset[str], bool], bool]:
@@ -181,10 +202,10 @@ def raw(place: Path, heads: Sequence[str], seconds: float) -> tuple[float, dict[
     return spent * len(pairs) / max(1, len(clean)), clean, whole
 
 
-def compare(matrix: dict[str, object], heads: dict[str, str], clean: dict[frozenset[str], bool]) -> str:
+def compare(matrix: dict[str, Any], heads: dict[str, str], clean: dict[frozenset[str], bool]) -> str:
     """How the two agree on the pairs of branches that merge with the target."""
-    behind = {row["agent"] for row in matrix["with_target"]}  # type: ignore[attr-defined,index]  # JSON
-    said = {frozenset((row["a"], row["b"])) for row in matrix["pairs"]}  # type: ignore[attr-defined,index]  # JSON
+    behind = {row["agent"] for row in matrix["with_target"]}
+    said = {frozenset((row["a"], row["b"])) for row in matrix["pairs"]}
     of_head = {head: agent for agent, head in heads.items()}
     both = neither = only_moa = only_raw = 0
     for pair, is_clean in clean.items():
@@ -203,20 +224,21 @@ def report(place: Path, target: str, config: Path | None, raw_seconds: float) ->
         first, matrix = moa(place, Path(cache), target, config)
         again, _ = moa(place, Path(cache), target, config)
         rows = matrix["agents"]
-        heads = {row["agent"]: row["head"] for row in rows}  # type: ignore[attr-defined]  # JSON
+        heads = {row["agent"]: row["head"] for row in rows}
         print(
-            f"branches {matrix['branches']}, with the target {len(matrix['with_target'])},"  # type: ignore[arg-type]  # JSON
-            f" pairs in conflict {len(matrix['pairs'])}, merges tried {matrix['merges_tried']}"  # type: ignore[arg-type]  # JSON
+            f"branches {matrix['branches']}, with the target {len(matrix['with_target'])},"
+            f" pairs in conflict {len(matrix['pairs'])}, merges tried {matrix['merges_tried']}"
         )
-        print(f"first call {first:.2f} s, the same again {again:.2f} s")
-        moved = _move_one(place, rows[len(rows) // 2])  # type: ignore[arg-type,index]  # JSON
+        print(f"first call {first}\nthe same again {again}")
+        moved = _move_one(place, rows[len(rows) // 2])
         after, _ = moa(place, Path(cache), target, config)
-        print(f"after {moved} moved {after:.2f} s ({after / first:.0%} of the first)")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"peak memory of the largest process {peak:.0f} MB")
+        share = f"{after.seconds / first.seconds:.0%} of the first, {after.processor / first.processor:.0%} of its processors"
+        print(f"after {moved} moved {after}: {share}")
     if raw_seconds:
         alone, clean, whole = raw(place, list(dict.fromkeys(heads.values())), raw_seconds)
-        print(f"raw pairs {alone:.1f} s{'' if whole else ' (scaled up)'}: {alone / first:.1f} times as long")
+        print(
+            f"raw pairs {alone:.1f} s{'' if whole else ' (scaled up)'}: {alone / first.seconds:.1f} times as long"
+        )
         print(compare(matrix, heads, clean))
 
 
@@ -226,7 +248,7 @@ def _move_one(place: Path, row: dict[str, str]) -> str:
     ref = f"refs/heads/{row['branch']}"
     stream = (
         f"commit {ref}\ncommitter {_AUTHOR} {int(time.time())} +0000\ndata 4\nmore\nfrom {row['head']}\n"
-        "M 100644 inline one_more_file.txt\ndata 4\nmore\ndone\n"
+        "M 100644 inline one_more_{time.time_ns()}.txt\ndata 4\nmore\ndone\n"
     )
     subprocess.run([*git, "fast-import", "--quiet", "--force", "--done"], input=stream.encode(), check=True)
     return row["branch"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from pytest_moa.errors import BugError
@@ -18,7 +19,7 @@ from pytest_moa.git.changes import parse_raw
 from pytest_moa.git.command import Git, encode, records
 from pytest_moa.git.handle import Repository
 from pytest_moa.git.merge_tree import MergeTree, merge_trees
-from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.git.quarantine import Quarantine, alternate
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.rules.conflicts import Touched
 from pytest_moa.rules.queue.lines import Hunk
@@ -28,6 +29,9 @@ A = TypeVar("A")
 
 MOST_AT_ONCE = 250
 """Merges (or trees, or files) of one git process: what it says is held in memory until it ends."""
+
+LEAST_AT_ONCE = 8
+"""Fewer do not pay for a process of their own."""
 
 _TREE = "040000"
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -49,16 +53,38 @@ _PATCH = (
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A place for many merges; `git` writes into its own store alone."""
+    """A place for many merges; `git` writes into its own store alone, and reads what `keep` put aside, too."""
 
     git: Git
 
     @staticmethod
     @contextmanager
-    def open(repo: Repository) -> Iterator[Bench]:
+    def open(repo: Repository, kept: Path | None = None) -> Iterator[Bench]:
         with Quarantine.open(repo) as quarantine:
             # No test runs in this quarantine: its settings, written once, stay as they are.
-            yield Bench(quarantine.trusted())
+            # Nothing here outlives a crash, and what is written is read once, if at all.
+            git = quarantine.trusted().with_settings("core.looseCompression=0", "core.fsync=none")
+            if kept is not None and kept.is_dir():
+                with (git.cwd / "objects/info/alternates").open("ab") as file:
+                    file.write(alternate(kept) + b"\n")
+            yield Bench(git)
+
+    def keep(self, place: Path) -> None:
+        """Put every object that was made here aside in a folder that a later bench can be opened with."""
+        made = "".join(f"{oid}\n" for oid in _loose(self.git.cwd / "objects"))
+        if made:
+            (place / "pack").mkdir(parents=True, exist_ok=True)
+            # Packs are named by what they hold and appear whole: two callers do not hurt each other.
+            name = str(place / "pack" / "pack")
+            self.git.run("pack-objects", "-q", "--window=0", name, input=made.encode(), doing="keep merges")
+
+    def has(self, objects: Sequence[ObjectId]) -> list[bool]:
+        """Which objects are there, made here, kept or the repository's own."""
+        if not objects:
+            return []
+        names = "".join(f"{oid}\n" for oid in objects).encode()
+        said = self.git.text("cat-file", "--batch-check=%(objecttype)", input=names).split("\n")
+        return [not word.endswith("missing") for word in said]
 
     def merges(self, pairs: Sequence[tuple[ObjectId, ObjectId]], keep: Callable[[MergeTree], A]) -> list[A]:
         """What `keep` makes of each merge, in the pairs' order."""
@@ -93,7 +119,7 @@ class Bench:
     def _spread(self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T]) -> list[A]:
         """The work on parts of the items, on all processors at once; the answers stay in the items' order."""
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        size = max(1, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
+        size = max(LEAST_AT_ONCE, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
         parts = [items[at : at + size] for at in range(0, len(items), size)]
         if len(parts) < 2:
             return work(items) if items else []
@@ -136,6 +162,12 @@ def outside_graph(
     said = repo.git.text("rev-list", "--parents", "--stdin", input=asked.encode(), doing="walk the branches")
     rows = (line.split(" ") for line in said.split("\n") if line)
     return {commit: tuple(parents) for commit, *parents in rows}
+
+
+def _loose(objects: Path) -> Iterator[ObjectId]:
+    for folder in objects.iterdir():
+        if len(folder.name) == 2:  # the first byte of the ids in it
+            yield from (folder.name + file.name for file in folder.iterdir() if file.name.isalnum())
 
 
 def _entries(blobs: Sequence[tuple[int, ObjectId]]) -> list[bytes]:

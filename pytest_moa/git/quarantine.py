@@ -265,10 +265,11 @@ def _tags(repo: Repository) -> bytes:
 
 def _alternates(store: Path | None, repo: Repository) -> bytes:
     places = [store] if store else []
-    return b"".join(_alternate(place) + b"\n" for place in [*places, repo.common_dir / "objects"])
+    return b"".join(alternate(place) + b"\n" for place in [*places, repo.common_dir / "objects"])
 
 
-def _alternate(place: Path) -> bytes:
+def alternate(place: Path) -> bytes:
+    """A line of `objects/info/alternates` (gitrepository-layout manual), without its end."""
     raw = os.fsencode(place)
     if b"\n" not in raw:
         return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,8 @@ __all__ = [
 
 MAX_BLOB = 16 * 1024 * 1024
 _FACTS = ("--is-bare-repository", "--is-shallow-repository", "--show-object-format")
+_PARTS = ("HEAD", "objects", "refs")  # gitrepository-layout manual
+_ODD_SETTINGS = re.compile(rb"worktree|include|bare(?!\s*=\s*false\b)")
 _ASKED_BY_NAME = 50
 _LFS_POINTER = 1024  # git-lfs: a pointer file is smaller than this
 _LFS_SIGNATURE = b"version https://git-lfs.github.com/spec/"
@@ -94,6 +97,9 @@ def open_repository(start: Path) -> Repository:
 
 
 def _discovered(start: Path) -> tuple[Path | None, Path]:
+    plain = _plain(start.resolve())
+    if plain is not None:
+        return plain, plain / ".git"
     # GitPython costs 0.1 s to import, and only discovery needs it.
     from git import InvalidGitRepositoryError, NoSuchPathError, Repo  # noqa: PLC0415
 
@@ -111,6 +117,19 @@ def _discovered(start: Path) -> tuple[Path | None, Path]:
             reason="" if start.exists() else "the folder does not exist",
             remedy="Run moa inside a repository, or make one: git init",
         ) from error
+
+
+def _plain(start: Path) -> Path | None:
+    """The root of an ordinary work tree; None for all that has to be looked at closer (linked, bare, set otherwise)."""
+    for folder in (start, *start.parents):
+        git_dir = folder / ".git"
+        if git_dir.is_dir() and not git_dir.is_symlink():
+            whole = start.is_dir() and all((git_dir / name).exists() for name in (*_PARTS, "config"))
+            odd = not whole or _ODD_SETTINGS.search((git_dir / "config").read_bytes().lower())
+            return None if odd else folder
+        if git_dir.exists() or all((folder / name).exists() for name in _PARTS):
+            return None
+    return None
 
 
 def require_commits(repo: Repository) -> ObjectId:

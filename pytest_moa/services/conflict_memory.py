@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -16,7 +18,7 @@ from pytest_moa.git.command import Git
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.conflicts import FileConflict
 from pytest_moa.rules.conflicts import Outside, Touched
-from pytest_moa.services.environment import cache_root
+from pytest_moa.services.caches import cache_root
 from pytest_moa.services.project import Project
 
 Pair = tuple[ObjectId, ObjectId]
@@ -28,7 +30,9 @@ _TARGETS = 4
 """How many targets of a project are remembered: one that was left behind is hardly asked for again."""
 _SPARE = 200
 """Heads that are kept though this call did not ask for them, beside as many as it did."""
+_PACKS = 50
 _FORM = 1
+_FILE = "memory.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,19 @@ class _Kept(msgspec.Struct):
     raw: list[tuple[int, int, int]]
 
 
+def folder_of(project: Project) -> Path:
+    """Where it lies: a file of what is known, and in `pack` the objects of branches merged with this target."""
+    key = hashlib.sha256(os.fsencode(project.repo.common_dir)).hexdigest()[:16]
+    return cache_root(project.environ) / "conflicts" / key / project.target.head
+
+
+def forget(project: Project) -> None:
+    shutil.rmtree(folder_of(project), ignore_errors=True)
+
+
 def recall(project: Project) -> Memory:
     """What is known on the project's target; nothing where it cannot be read, or another git found it out."""
-    path = _place(project)
+    path = folder_of(project) / _FILE
     try:
         if path.stat().st_size > _CAP:
             return Memory()
@@ -105,8 +119,8 @@ def remember(project: Project, memory: Memory, asked: Iterable[ObjectId]) -> Non
     with suppress(OSError, UnicodeEncodeError):
         data = msgspec.json.encode(kept)
         if len(data) <= _CAP:
-            _write(_place(project), data)
-            _prune(_place(project).parent)
+            _write(folder_of(project) / _FILE, data)
+            _prune(folder_of(project))
 
 
 def _wanted(memory: Memory, asked: dict[ObjectId, None]) -> dict[ObjectId, Head]:
@@ -130,19 +144,18 @@ def _written(
     ]
 
 
+@cache
 def _git_version() -> str:
     return Git(cwd=Path("/"), hermetic=True).text("--version", doing="ask git for its version")
 
 
-def _place(project: Project) -> Path:
-    key = hashlib.sha256(os.fsencode(project.repo.common_dir)).hexdigest()[:16]
-    return cache_root(project.environ) / "conflicts" / key / f"{project.target.head}.json"
-
-
 def _prune(folder: Path) -> None:
-    ages = sorted((other.stat().st_mtime, other) for other in folder.glob("*.json"))
-    for _, old in ages[:-_TARGETS]:
-        old.unlink(missing_ok=True)
+    """Older targets go, and packs of which a pile has grown: what is missing is merged again."""
+    ages = sorted((other.stat().st_mtime, other) for other in folder.parent.iterdir() if other != folder)
+    for _, old in ages[: 1 - _TARGETS]:
+        shutil.rmtree(old, ignore_errors=True)
+    if len(list((folder / "pack").glob("*.pack"))) > _PACKS:
+        shutil.rmtree(folder / "pack", ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:

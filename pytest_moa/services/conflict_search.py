@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pytest_moa.errors import MoaError, RepositoryError
@@ -53,11 +54,15 @@ class _Merged:
 
 @dataclass(kw_only=True)
 class Search:
-    """What is known is not asked again. `failures` are heads that git could not read, `unknown` pairs, with git's words."""
+    """What is known is not asked again. `failures` are heads that git could not read, `unknown` pairs, with git's words.
+
+    `kept` is a folder for the objects of merges with this target: a later call need not merge them again.
+    """
 
     repo: Repository
     target: ObjectId
     memory: Memory
+    kept: Path
     tell: Telling
     stack: ExitStack
     tried: int = 0
@@ -71,7 +76,7 @@ class Search:
     def bench(self) -> Bench:
         """Opened where something has to be merged, and not before."""
         if self._bench is None:
-            self._bench = self.stack.enter_context(Bench.open(self.repo))
+            self._bench = self.stack.enter_context(Bench.open(self.repo, self.kept))
         return self._bench
 
     def heads(self, heads: Sequence[ObjectId]) -> None:
@@ -176,6 +181,7 @@ class Search:
             else:
                 merged[head] = one
                 self._trees[head] = one.tree if one.clean else None
+        self._put_aside()
         base = self._tree_of_target()
         clean = [head for head, one in merged.items() if one.clean]
         touched = dict(
@@ -265,13 +271,27 @@ class Search:
     def _merged_trees(self, commits: Sequence[ObjectId]) -> dict[ObjectId, ObjectId | None]:
         """The trees of commits merged with the target, in this call's own store; None where they conflict."""
         wanted = list(dict.fromkeys(commits))
+        self._trees |= self._kept_trees([commit for commit in wanted if commit not in self._trees])
         new = [commit for commit in wanted if commit not in self._trees]
-        self.tried += len(new)
-        for commit, one in zip(
-            new, self.bench.merges([(c, self.target) for c in new], _reduced) if new else [], strict=True
-        ):
-            self._trees[commit] = one.tree if one.clean else None
+        if new:
+            self.tried += len(new)
+            merges = self.bench.merges([(commit, self.target) for commit in new], _reduced)
+            for commit, one in zip(new, merges, strict=True):
+                self._trees[commit] = one.tree if one.clean else None
+            self._put_aside()
         return {commit: self._trees[commit] for commit in wanted}
+
+    def _kept_trees(self, heads: Sequence[ObjectId]) -> dict[ObjectId, ObjectId | None]:
+        """The trees that earlier calls made of these heads, where they are still there."""
+        known = [(head, self.memory.heads[head].tree) for head in heads if head in self.memory.heads]
+        trees = [(head, tree) for head, tree in known if tree is not None]
+        there = self.bench.has([tree for _, tree in trees])
+        return {head: tree for (head, tree), is_there in zip(trees, there, strict=True) if is_there}
+
+    def _put_aside(self) -> None:
+        # A cache that cannot be written is no error: the next call merges again.
+        with suppress(OSError, RepositoryError):
+            self.bench.keep(self.kept)
 
     def _keep(self, pair: Pair, files: Files) -> None:
         self.memory.pairs[pair] = self._same.setdefault(files, files)
@@ -291,9 +311,11 @@ class Search:
 
 
 @contextmanager
-def searching(repo: Repository, target: ObjectId, memory: Memory, tell: Telling) -> Iterator[Search]:
+def searching(
+    repo: Repository, target: ObjectId, memory: Memory, kept: Path, tell: Telling
+) -> Iterator[Search]:
     with ExitStack() as stack:
-        yield Search(repo=repo, target=target, memory=memory, tell=tell, stack=stack)
+        yield Search(repo=repo, target=target, memory=memory, kept=kept, tell=tell, stack=stack)
 
 
 def pair_of(a: ObjectId, b: ObjectId) -> Pair:

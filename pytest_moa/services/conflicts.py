@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_moa.errors import AgentError
+from pytest_moa.errors import AgentError, RepositoryError
 from pytest_moa.model.agents import Agent, ObjectId
 from pytest_moa.model.conflicts import (
     FileConflict,
@@ -21,7 +21,7 @@ from pytest_moa.model.conflicts import (
     TargetConflict,
     Uncompared,
 )
-from pytest_moa.services.conflict_memory import Files, Memory, Pair, recall, remember
+from pytest_moa.services.conflict_memory import Files, Memory, Pair, folder_of, forget, recall, remember
 from pytest_moa.services.conflict_search import Search, searching
 from pytest_moa.services.project import Project
 from pytest_moa.services.telling import Telling
@@ -42,12 +42,8 @@ def matrix_of(
     started = time.monotonic()
     rows, uncompared = _rows(project, agents)
     heads = list(dict.fromkeys(row.head for row in rows))
-    memory = recall(project) if heads else Memory()
-    with searching(project.repo, project.target.head, memory, tell or Telling()) as search:
-        search.heads(heads)
-        met = search.pairs(heads)
-        if all_pairs:
-            search.raw_pairs(heads)
+    search, met = _searched(project, heads, tell or Telling(), all_pairs=all_pairs)
+    memory = search.memory
     remember(project, memory, heads)
     compared, lost = _sorted_out(project, rows, search)
     return Matrix(
@@ -71,6 +67,35 @@ def chosen(project: Project, ids: Iterable[str]) -> tuple[Agent, ...]:
     for unknown in sorted(wanted - {agent.id for agent in project.agents}):
         project.agent(unknown)
     return tuple(agent for agent in project.agents if agent.id in wanted)
+
+
+def _searched(
+    project: Project, heads: Sequence[ObjectId], tell: Telling, *, all_pairs: bool
+) -> tuple[Search, int]:
+    """What is found out, and how many pairs meet. A cache whose objects are damaged is thrown away, once."""
+    memory = recall(project) if heads else Memory()
+    doubtful = bool(memory.heads)
+    try:
+        search, met = _search(project, memory, heads, tell, all_pairs=all_pairs)
+    except RepositoryError:
+        if not doubtful:
+            raise
+    else:
+        if not (doubtful and search.unknown):
+            return search, met
+    forget(project)
+    return _search(project, Memory(), heads, tell, all_pairs=all_pairs)
+
+
+def _search(
+    project: Project, memory: Memory, heads: Sequence[ObjectId], tell: Telling, *, all_pairs: bool
+) -> tuple[Search, int]:
+    with searching(project.repo, project.target.head, memory, folder_of(project), tell) as search:
+        search.heads(heads)
+        met = search.pairs(heads)
+        if all_pairs:
+            search.raw_pairs(heads)
+    return search, met
 
 
 def _rows(project: Project, agents: Sequence[Agent] | None) -> tuple[tuple[Row, ...], tuple[Uncompared, ...]]:

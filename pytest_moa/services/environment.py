@@ -6,13 +6,13 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.policy import EnvironmentKeys
 from pytest_moa.model.results import EnvironmentFacts
+from pytest_moa.services.caches import cache_root as cache_root  # noqa: PLC0414 - services ask for it here, too
 from pytest_moa.services.project import Project
 from pytest_moa.testing.made_environment import (
     MadeEnvironment,
@@ -29,13 +29,6 @@ class Interpreter:
     python: Path
     facts: EnvironmentFacts
     made: MadeEnvironment | None = None
-
-
-def cache_root(environ: Mapping[str, str]) -> Path:
-    """`$XDG_CACHE_HOME/moa`, by default `~/.cache/moa` (XDG Base Directory Specification)."""
-    named = environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".cache"
-    return base / "moa"
 
 
 def interpreter_for(project: Project, work: Path, folder: Path, asked: str | None) -> Interpreter:
