@@ -166,9 +166,10 @@ def _written(project: Project, events: Sequence[Event]) -> None:
     try:
         ledger.append(project.repo, events, remote=project.remote)
     except RepositoryError as error:
-        if project.remote is not None and set(map(repr, events)) <= set(map(repr, ledger.read(project.repo))):
-            raise _only_here(project.remote, error) from error
-        raise
+        here = ledger.read(project.repo) if project.remote is not None else ()
+        if project.remote is None or any(event not in here for event in events):
+            raise
+        raise _only_here(project.remote, error) from error
 
 
 def _shared(project: Project) -> None:
