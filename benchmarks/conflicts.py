@@ -163,7 +163,7 @@ def moa(place: Path, cache: Path, target: str, config: Path | None) -> tuple[Cos
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     started = time.monotonic()
     with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(words, cwd=place, env=env, stdout=out)  # noqa: S603 - our own command
+        process = subprocess.Popen(words, cwd=place, env=env, stdout=out)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
