@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_moa.errors import (
@@ -20,6 +20,7 @@ from pytest_moa.git.repository import Repository
 from pytest_moa.model.agents import BranchRef, ObjectId
 from pytest_moa.model.asking import Spoken, WordKind
 from pytest_moa.model.results import Event
+from pytest_moa.rules.rejections import ANSWER_KEY, Refusal, refusals
 from pytest_moa.rules.standing import (
     Landing,
     Standing,
@@ -64,6 +65,11 @@ def require_thawed(project: Project) -> None:
         )
 
 
+def refused_heads(project: Project) -> Mapping[ObjectId, tuple[Refusal, ...]]:
+    """By head what `moa land` refused it for, as long as nobody asked for it again."""
+    return refusals(ledger.read(project.repo, remote=project.remote), project.target.name)
+
+
 def say(project: Project, kind: WordKind, *, agent: str | None = None, because: str = "") -> Spoken:
     """Writes a word into the ledger and shares it; what holds already is not written again.
 
@@ -77,10 +83,13 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
     words = _words(project)
     subject = target_subject(project.target.name) if agent is None else agent_subject(agent)
     again = _again(project, words, branch) if kind == "ready" and branch is not None else ()
+    refused = refused_heads(project).get(branch.head, ()) if kind == "ready" and branch is not None else ()
     holds = words.of(subject)
-    changed = bool(again) or not _stands(holds, kind, because)
+    changed = bool(again or refused) or not _stands(holds, kind, because)
     if changed:
-        data = _data(_about(project, agent, branch, because), words.standing.get(subject, ()), again)
+        about = _about(project, agent, branch, because)
+        about |= {ANSWER_KEY: [refusal.id for refusal in refused[-_AT_ONCE:]]} if refused else {}
+        data = _data(about, words.standing.get(subject, ()), again)
         _written(project, [Event(kind=kind, at=ledger.now(), agent=agent, data=one) for one in data])
         holds = _words(project).of(subject)
     else:
