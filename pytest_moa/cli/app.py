@@ -32,6 +32,7 @@ _VERBS = (
     "init",
     "integrate",
     "judge",
+    "plan",
     "ready",
     "status",
     "unfreeze",

@@ -123,8 +123,26 @@ class ProbeFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberVerdict:
+    """What the run of a train says of one agent on it."""
+
+    agent: str
+    branch: str
+    head: ObjectId
+    verdict: Verdict
+    coverage: CoverageFigure | None = None
+    findings: tuple[Finding, ...] = ()
+    probes: ProbeFigure | None = None
+    reason: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """A gate's verdict. `candidate` is None where the branch conflicts with the target (`conflicts` names files)."""
+    """A gate's verdict. `candidate` is None where the branch conflicts with the target (`conflicts` names files).
+
+    `members` are the agents of a train, in their order; then head and candidate are both the joint candidate.
+    """
 
     agent: str
     name: str
@@ -148,6 +166,7 @@ class GateResult:
     output: str = ""
     advisory: bool = False
     partial: bool = False
+    members: tuple[MemberVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
