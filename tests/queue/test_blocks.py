@@ -85,6 +85,13 @@ def test_a_pair_is_green_each_alone_and_red_together(tmp_path: Path) -> None:
     assert red(queue, "01", "02") == ["agent02/test_room_02.py::test_room_02"]
 
 
+def test_a_pair_by_a_data_file_is_green_each_alone_and_red_together(tmp_path: Path) -> None:
+    queue = Queue(tmp_path).team(2).pair_by_data("01", "02")
+    assert red(queue, "01") == []
+    assert red(queue, "02") == []
+    assert red(queue, "01", "02") == ["agent02/test_euro_02.py::test_euro"]
+
+
 def test_two_pairs_do_not_meddle_with_each_other(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).pair("01", "02").pair("03", "04")
     assert red(queue, "01", "03") == []

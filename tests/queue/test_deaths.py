@@ -49,15 +49,22 @@ def finishes(queue: Queue, agents: list[str]) -> None:
     queue.holds()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("pattern", ["*push*develop*", "*push*moa/ledger*"])
+@pytest.mark.parametrize(
+    ("pattern", "when"),
+    [
+        ("*push*develop*", "after"),
+        pytest.param("*push*develop*", "before", marks=pytest.mark.slow),
+        pytest.param("*push*moa/ledger*", "before", marks=pytest.mark.slow),
+        pytest.param("*push*moa/ledger*", "after", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_around_a_push_the_next_run_finishes_the_job(pattern: str, when: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3, remote=True).build()
     killed(queue, pattern, 1, when)
     finishes(queue, ["01", "02", "03"])
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_killed_around_the_landing_without_a_remote(when: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).build()
     killed(queue, "*update-ref*", 1, when)
@@ -158,6 +165,7 @@ def test_two_queues_at_once_land_each_branch_once(tmp_path: Path) -> None:
     at_once(queue, 2, [queue.path, other])
 
 
+@pytest.mark.slow
 def test_two_queues_at_once_in_one_repository(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).build()
     at_once(queue, 2, [queue.path])

@@ -45,6 +45,10 @@ def test_twelve_green_branches_land_for_one_run_with_the_coverage_of_each(tmp_pa
         assert event["data"]["coverage"]["percent"] == "100.00"
     assert {event["data"]["coverage"]["statements"] for event in queue.events()} == {4}
     queue.holds()
+    refs = queue.truth.refs()
+    again = queue.integrates()
+    assert (again.code, again.landed, again.rejected, again.runs) == (0, [], {}, 0)
+    assert queue.truth.refs() == refs
 
 
 @pytest.mark.parametrize(
@@ -56,15 +60,23 @@ def test_twelve_green_branches_land_for_one_run_with_the_coverage_of_each(tmp_pa
             3,
             "agent05/test_broken_05.py",
             id="own-new-test-cannot-be-imported",
+            marks=pytest.mark.slow,
         ),
         pytest.param(lambda q: q.breaks_old_test("05"), 4, "test_core.py::test_double", id="old-test"),
-        pytest.param(lambda q: q.deletes_a_function("05"), 8, "test_legacy.py", id="deleted-function"),
+        pytest.param(
+            lambda q: q.deletes_a_function("05"),
+            8,
+            "test_legacy.py",
+            id="deleted-function",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(lambda q: q.data_culprit("05"), 8, "test_rates.py::test_rates", id="data-file"),
         pytest.param(
             lambda q: q.import_time_constant("05"),
             8,
             "test_constants.py::test_rate",
             id="import-time-constant",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -89,6 +101,7 @@ def test_a_culprit_that_no_line_names_is_found_wherever_it_stands(
     queue.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tells",
     [
@@ -103,7 +116,7 @@ def test_two_culprits(tells: Tells, tmp_path: Path) -> None:
     queue.holds()
 
 
-@pytest.mark.parametrize(("one", "other"), [("04", "09"), ("09", "04")])
+@pytest.mark.parametrize(("one", "other"), [("04", "09"), pytest.param("09", "04", marks=pytest.mark.slow)])
 def test_a_pair_is_named_as_that_pair_and_one_of_it_lands(one: str, other: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).pair(one, other)
     said = queue.integrates()
@@ -116,6 +129,22 @@ def test_a_pair_is_named_as_that_pair_and_one_of_it_lands(one: str, other: str, 
     queue.holds()
 
 
+@pytest.mark.parametrize(("one", "other"), [("02", "05"), pytest.param("05", "02", marks=pytest.mark.slow)])
+def test_a_pair_by_a_data_file_costs_more_and_blames_nobody_else(
+    one: str, other: str, tmp_path: Path
+) -> None:
+    queue = Queue(tmp_path).team(6).pair_by_data(one, other)
+    said = queue.integrates()
+    (out,) = said.rejected
+    assert (said.classes[out], len(said.landed)) == ("red", 5)
+    assert out in {one, other}
+    assert set(said.rejected[out]["with"]) <= {one, other}
+    assert said.rejected[out]["tests"] == [f"tests/agent{other}/test_euro_{other}.py::test_euro"]
+    assert said.runs <= 9
+    queue.holds()
+
+
+@pytest.mark.slow
 def test_a_pair_and_a_culprit(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).pair("04", "09").culprit("06")
     said = queue.integrates()
@@ -167,6 +196,7 @@ def test_half_of_them_culprits_and_the_other_half_lands(tmp_path: Path) -> None:
     queue.holds()
 
 
+@pytest.mark.slow
 def test_too_little_coverage_costs_one_more_run_and_keeps_nobody_else_out(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).low_coverage("07")
     said = queue.integrates()
@@ -181,17 +211,19 @@ def test_lines_that_only_another_agents_tests_cover_are_refused_and_the_rest_lan
     queue.holds()
 
 
-def test_a_branch_with_a_block_finding_never_runs_beside_the_others(tmp_path: Path) -> None:
-    queue = Queue(tmp_path).team(12).takes_a_test_away("03").syntax_error("06")
+def test_neither_a_block_finding_nor_a_conflict_ever_runs_beside_the_others(tmp_path: Path) -> None:
+    queue = Queue(tmp_path).team(12).takes_a_test_away("03").syntax_error("06").conflict("04", "09")
     said = queue.integrates()
-    check(said, runs=1, red={}, classes={"03": "integrity", "06": "integrity"})
+    check(said, runs=1, red={}, classes={"03": "integrity", "06": "integrity", "09": "conflict"})
+    assert said.rejected["09"]["with"] == ["04"]
     assert [f["rule"] for f in said.rejected["03"]["findings"] if f["severity"] == "block"] == [
         "tests-removed"
     ]
-    assert [s["agents"] for s in said.sessions] == [[a for a in ALL if a not in {"03", "06"}]]
+    assert [s["agents"] for s in said.sessions] == [[a for a in ALL if a not in said.rejected]]
     queue.holds()
 
 
+@pytest.mark.slow
 def test_a_rewritten_old_test_is_seen_and_its_run_is_counted(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).rewrites_an_old_test("05")
     said = queue.integrates()
@@ -200,6 +232,7 @@ def test_a_rewritten_old_test_is_seen_and_its_run_is_counted(tmp_path: Path) -> 
     queue.holds()
 
 
+@pytest.mark.slow
 def test_of_two_that_conflict_the_earlier_goes_on_and_the_other_is_told_with_whom(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).conflict("03", "06")
     said = queue.integrates()
@@ -211,19 +244,10 @@ def test_of_two_that_conflict_the_earlier_goes_on_and_the_other_is_told_with_who
     queue.holds()
 
 
+@pytest.mark.slow
 def test_who_conflicts_with_the_target_is_told_and_the_rest_lands(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).conflicts_with_target("03")
     said = queue.integrates()
     assert (said.code, said.classes, len(said.landed), said.runs) == (4, {"03": "conflict"}, 11, 1)
     assert said.rejected["03"]["with"] == []
-    queue.holds()
-
-
-def test_a_second_call_finds_nothing_left_to_do(tmp_path: Path) -> None:
-    queue = Queue(tmp_path).team(3)
-    queue.integrates()
-    refs = queue.truth.refs()
-    said = queue.integrates()
-    assert (said.code, said.landed, said.rejected, said.runs) == (0, [], {}, 0)
-    assert queue.truth.refs() == refs
     queue.holds()

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.queues import MOA, Queue
 from support.repos import Repo
 from support.watched import TARGET
@@ -54,6 +55,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(tmp_path: Path) -> Non
     queue.holds()
 
 
+@pytest.mark.slow
 def test_who_says_that_it_is_not_ready_is_held(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).not_ready("02")
     said = queue.integrates()
@@ -73,6 +75,7 @@ def test_a_persons_unready_holds_and_ready_lets_go_again(tmp_path: Path) -> None
     queue.holds()
 
 
+@pytest.mark.slow
 def test_where_agents_have_to_ask_only_those_that_asked_go(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).with_config("integration", require=["requested"])
     queue.moa("ready", "02")
@@ -94,6 +97,7 @@ def test_while_frozen_nothing_lands(tmp_path: Path) -> None:
     queue.holds()
 
 
+@pytest.mark.slow
 def test_a_freeze_that_is_said_while_tests_run_is_honoured(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2, remote=True).build()
     other = tmp_path / "other"
@@ -108,6 +112,7 @@ def test_a_freeze_that_is_said_while_tests_run_is_honoured(tmp_path: Path) -> No
     queue.holds()
 
 
+@pytest.mark.slow
 def test_out_of_time_what_is_known_counts_and_the_rest_is_held(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).culprit("02").during(1, "sleep 4")
     said = queue.integrates("--all", "--budget", "3")
@@ -142,6 +147,7 @@ def test_candidates_at_the_same_time_have_slots_of_their_own(tmp_path: Path) -> 
     queue.holds()
 
 
+@pytest.mark.slow
 def test_one_candidate_at_a_time_where_the_policy_says_so(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).pair("01", "02").pair("03", "04")
     queue.with_config("agents", max_parallel_integrations=1)
@@ -161,6 +167,7 @@ def overlapping(sessions: Any) -> list[tuple[Any, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_branch_that_was_not_pushed_is_told_and_the_rest_lands(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2, remote=True).build()
     queue.truth.git("update-ref", "-d", queue.ref("02"))
@@ -171,6 +178,7 @@ def test_a_branch_that_was_not_pushed_is_told_and_the_rest_lands(tmp_path: Path)
     queue.holds()
 
 
+@pytest.mark.slow
 def test_two_branches_that_claim_one_id_are_told_and_the_rest_lands(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3, remote=True).build()
     rival = "refs/heads/agent-02-rival"

@@ -158,6 +158,13 @@ class Queue(Watched):
         source = f"from shop.limits import {limit}\n\n\ndef {name}(n):\n    return {limit}() - n\n"
         return self.adds(other, name, source, holds=f"{name}(3) == 7")
 
+    def pair_by_data(self, one: str, other: str) -> Queue:
+        """The same by a data file, which no executed line tells of."""
+        test = 'from shop.rates import rate\n\n\ndef test_euro():\n    assert rate("eur") == {}\n'
+        self.writes(one, {"src/shop/rates.json": '{"eur": 90, "usd": 108}\n'})
+        self.writes(one, {f"tests/agent{one}/test_euro_{one}.py": test.format(90)})
+        return self.writes(other, {f"tests/agent{other}/test_euro_{other}.py": test.format(100)})
+
     def flake(self, agent: str, times: int = 1) -> Queue:
         """Its own new test fails so many times, then passes."""
         return self.writes(
