@@ -17,6 +17,7 @@ from pytest_moa.model.results import GateResult, Verdict
 from pytest_moa.rules.gate import Doubt, failures
 from pytest_moa.rules.threshold import raised
 from pytest_moa.services.allowing import trailers
+from pytest_moa.services.chain import Work, link_on
 from pytest_moa.services.evidence_folder import require_place
 from pytest_moa.services.examine import Examination, ExamineOptions, case_of, examine
 from pytest_moa.services.landings import ahead_of_pushed, place_of_head, without_common_history
@@ -24,6 +25,7 @@ from pytest_moa.services.perform import PerformOptions
 from pytest_moa.services.probing import ProbesAsked
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject
+from pytest_moa.services.suite import SuiteRun, is_due, run_suite, suite_verdict
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.services.travelling import Asked, Circumstances, Left, leave
@@ -65,15 +67,49 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
         _leave(project, None, options, result)
         return result
     with Quarantine.open(project.repo) as quarantine:
-        result, traces = judge_candidate(project, quarantine, branch, options, blank)
+        judged = judge_candidate(project, quarantine, branch, options, blank)
+        suite = _suite(project, quarantine, judged, options)
         around = Circumstances(
             around=(*project.notes, *ahead_of_pushed(project, branch), *removed),
             touched=(*git.differences(before, git.fingerprint(project.repo)), *_taken_in(project, branch)),
         )
-        result = replace(finished(result, around), seconds=time.monotonic() - started)
-        _leave(project, quarantine, options, result, traces=traces, circumstances=around)
+        result = finished(with_suite(judged.result, suite), around)
+        result = replace(result, seconds=time.monotonic() - started)
+        _leave(project, quarantine, options, result, judged=judged, suite=suite, circumstances=around)
     remember(project, result)
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCandidate:
+    """A result and what it was made from; the rest is None where there is no candidate."""
+
+    result: GateResult
+    examination: Examination | None = None
+    subject: Subject | None = None
+
+    @property
+    def traces(self) -> Traces | Doubt | None:
+        return self.examination.traces if self.examination is not None else None
+
+
+def _suite(
+    project: Project, quarantine: Quarantine, judged: JudgedCandidate, options: GateOptions
+) -> SuiteRun | None:
+    """The whole suite, for evidence that a landing may rest on; what does not pass by itself does not need it."""
+    if options.evidence is None or judged.subject is None or judged.result.verdict != "passed":
+        return None
+    if not is_due(project, judged.subject):
+        return None
+    return run_suite(project, quarantine, judged.subject, python=options.python, tell=options.tell)
+
+
+def with_suite(result: GateResult, suite: SuiteRun | None) -> GateResult:
+    """The result with a word on the whole suite. It is no part of the verdict on the agent's own work."""
+    if suite is None:
+        return result
+    said = suite_verdict(suite).reason
+    return replace(result, notes=(*result.notes, f"For a landing: {said}."))
 
 
 def _taken_in(project: Project, branch: BranchRef) -> tuple[str, ...]:
@@ -90,15 +126,20 @@ def _leave(
     options: GateOptions,
     result: GateResult,
     *,
-    traces: Traces | Doubt | None = None,
+    judged: JudgedCandidate | None = None,
+    suite: SuiteRun | None = None,
     circumstances: Circumstances | None = None,
 ) -> None:
     if options.evidence is None:
         return
-    asked = Asked(threshold=options.threshold, allow=trailers(options.allow))
-    leave(
-        options.evidence, project, quarantine, Left(result, traces, asked, circumstances or Circumstances())
+    left = Left(
+        result=result,
+        traces=judged.traces if judged is not None else None,
+        suite=suite,
+        asked=Asked(threshold=options.threshold, allow=trailers(options.allow)),
+        circumstances=circumstances or Circumstances(),
     )
+    leave(options.evidence, project, quarantine, left)
 
 
 def threshold_of(project: Project, asked: Decimal | None) -> tuple[Decimal, tuple[str, ...]]:
@@ -157,21 +198,14 @@ def judge_candidate(
     blank: GateResult,
     *,
     replay: Callable[[Subject], Traces | Doubt] | None = None,
-) -> tuple[GateResult, Traces | Doubt | None]:
+) -> JudgedCandidate:
     """Builds the candidate and judges it, by a run or by the traces that `replay` gives; and what the run left."""
     options.tell.step(f"Merging {branch.name} with {project.target.name}")
-    target = project.target
+    work = Work(agent=Agent(id=blank.agent, name=blank.name), branch=branch)
     try:
-        candidate = quarantine.candidate(
-            target.head,
-            branch.head,
-            agent=blank.agent,
-            branch=branch.name,
-            into=target.name,
-            allow=trailers(options.allow),
-        )
+        candidate = link_on(project, quarantine, work, project.target.head, trailers(options.allow))
     except ConflictError as error:
-        return _conflicted(project, blank, error), None
+        return JudgedCandidate(result=_conflicted(project, blank, error))
     threshold, notes = threshold_of(project, options.threshold)
     examine_options = ExamineOptions(
         threshold=threshold,
@@ -184,7 +218,9 @@ def judge_candidate(
     if replay is None:
         options.tell.step(f"Running the tests of agent {blank.agent} on the merge")
     examination = examine(project, quarantine, case, examine_options)
-    return _result(blank, candidate, examination, notes), examination.traces
+    return JudgedCandidate(
+        result=_result(blank, candidate, examination, notes), examination=examination, subject=case.subject
+    )
 
 
 def finished(result: GateResult, circumstances: Circumstances) -> GateResult:

@@ -33,13 +33,14 @@ from pytest_moa.services.gate import (
     nothing_to_judge,
     pinned,
     undetermined,
+    with_suite,
 )
 from pytest_moa.services.probing import ProbesAsked, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
-from pytest_moa.services.travelling import Circumstances, plain_text, result_text, traces_of
+from pytest_moa.services.travelling import Circumstances, plain_text, result_text, suite_of, traces_of
 from pytest_moa.testing.made_environment import check_interpreter
 
 _AGAIN = "Gate the agent again: `moa gate ID --evidence DIR`."
@@ -96,7 +97,7 @@ def _judged(
     result = nothing_to_judge(project, blank, branch)
     if result is None:
         try:
-            result, _ = judge_candidate(
+            judged = judge_candidate(
                 project,
                 quarantine,
                 branch,
@@ -104,6 +105,7 @@ def _judged(
                 blank,
                 replay=lambda subject: _traces(project, quarantine, subject, evidence, options),
             )
+            result = with_suite(judged.result, suite_of(evidence))
         except UndeterminedError as error:
             return undetermined(blank, str(error), error.remedy)
         result = finished(result, circumstances)

@@ -35,6 +35,8 @@ from pytest_moa.services.old_tests import OldTestsRun
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
 from pytest_moa.services.subject import Subject
+from pytest_moa.services.suite import PLACES as SUITE_PLACES
+from pytest_moa.services.suite import SuiteRun
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.command_run import KEPT, read_command
 from pytest_moa.testing.evidence import read_evidence
@@ -42,7 +44,14 @@ from pytest_moa.testing.request import ChildRequest
 from pytest_moa.testing.untrusted import OddFileError, contents, entries, opened, strict_json
 
 # The run's name in the folder, and the run's own folder in the quarantine.
-_PLACES = {"main": "run", "old": "old-run", "again": "old-again", "base": "base-run", "new": "new-run"}
+_PLACES = {
+    "main": "run",
+    "old": "old-run",
+    "again": "old-again",
+    "base": "base-run",
+    "new": "new-run",
+    **SUITE_PLACES,
+}
 _RECORD, _PROBES = "record.jsonl", "probes.json"
 _PROBES_LIMIT = 64 << 20
 _OUTPUT_COUNTS = 4  # pytest's status for a conftest that cannot be loaded
@@ -64,12 +73,13 @@ class Circumstances:
     touched: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A gate's result, what its run left (a Doubt: it could not be started; None: none was due), and the rest."""
+    """A gate's result, what its runs left (a Doubt: it could not be started; None: none was due), and the rest."""
 
     result: GateResult
     traces: Traces | Doubt | None
+    suite: SuiteRun | None
     asked: Asked
     circumstances: Circumstances
 
@@ -79,7 +89,7 @@ def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: L
     result, traces, asked = left.result, left.traces, left.asked
     files: dict[str, Path | bytes] = {RESULT: result_text(result)}
     if isinstance(traces, Traces) and quarantine is not None:
-        files |= dict(_files(quarantine, traces))
+        files |= dict(_files(quarantine, traces, left.suite))
         files |= _probes_file(traces.probes)
     manifest = Manifest(
         schema=SCHEMA,
@@ -96,7 +106,7 @@ def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: L
         around=left.circumstances.around,
         touched=left.circumstances.touched,
         files=tuple(sorted(files)),
-        **_of_run(traces),
+        **_of_run(traces, left.suite),
     )
     write_folder(folder, plain(manifest), files)
 
@@ -158,35 +168,46 @@ def traces_of(
         old_tests=_old_tests(read),
         new_tests=read.get("new"),
         probes=_probes(evidence),
-        runs=len(runs),
+        runs=len(runs.keys() - SUITE_PLACES.keys()),
     )
 
 
-def _of_run(traces: Traces | Doubt | None) -> dict[str, Any]:
+def suite_of(evidence: EvidenceFolder) -> SuiteRun | None:
+    """The whole suite's run that a folder tells of."""
+    runs = {run.name: run for run in evidence.manifest.runs if run.name in SUITE_PLACES}
+    if "whole" not in runs or not _makes_sense(evidence.manifest):
+        return None
+    read = {name: _evidence(run, evidence) for name, run in runs.items()}
+    return SuiteRun(evidence=read["whole"], again=read.get("wholeagain"), base=read.get("wholebase"))
+
+
+def _of_run(traces: Traces | Doubt | None, suite: SuiteRun | None) -> dict[str, Any]:
     ran = traces if isinstance(traces, Traces) else None
     return {
         "python": ran.environment.python if ran else "",
         "environment": ran.environment.key if ran else None,
         "work": ran.work if ran else "",
-        "runs": tuple(_run(name, evidence) for name, evidence in _evidences(ran)) if ran else (),
+        "runs": tuple(_run(name, evidence) for name, evidence in _evidences(ran, suite)) if ran else (),
         "not_run": _reason(traces) if isinstance(traces, Doubt) else None,
         "doubts": tuple(_reason(doubt) for doubt in ran.doubts) if ran else (),
         "notes": ran.notes if ran else (),
     }
 
 
-def _evidences(traces: Traces) -> Iterator[tuple[str, Evidence]]:
+def _evidences(traces: Traces, suite: SuiteRun | None) -> Iterator[tuple[str, Evidence]]:
     yield "main", traces.evidence
     old = traces.old_tests
     found = (("old", old.evidence), ("again", old.again), ("base", old.baseline)) if old else ()
     for name, evidence in (*found, ("new", traces.new_tests)):
         if evidence is not None:
             yield name, evidence
+    if suite is not None:
+        yield from suite.evidences()
 
 
-def _files(quarantine: Quarantine, traces: Traces) -> Iterator[tuple[str, Path]]:
+def _files(quarantine: Quarantine, traces: Traces, suite: SuiteRun | None) -> Iterator[tuple[str, Path]]:
     """The files of the runs, as far as they are files at all: one that is not is a problem in its run already."""
-    for name, _ in _evidences(traces):
+    for name, _ in _evidences(traces, suite):
         record = quarantine.folder_path(_PLACES[name]) / _RECORD
         try:
             with opened(record):
