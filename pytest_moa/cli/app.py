@@ -34,6 +34,7 @@ _VERBS = (
     "judge",
     "plan",
     "ready",
+    "reset",
     "status",
     "unfreeze",
     "unready",

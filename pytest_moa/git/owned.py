@@ -98,6 +98,14 @@ def abandoned() -> Iterator[OwnedFolder]:
                 yield OwnedFolder(path)
 
 
+def in_use() -> Iterator[OwnedFolder]:
+    """The folders of this user in the temporary folder whose owner lives, cannot be told, or is about to sign."""
+    with suppress(OSError):
+        for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+            if _is_ours(path) and not _is_abandoned(path) and (_owner(path / OWNER) or _is_young(path)):
+                yield OwnedFolder(path)
+
+
 def remove(path: Path) -> None:
     """Remove a folder of ours. The owner's note goes last, so that an interrupted removal is taken up again."""
     with suppress(OSError):
@@ -127,15 +135,27 @@ def _remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_abandoned(path: Path) -> bool:
+def _is_ours(path: Path) -> bool:
     try:
-        facts = path.lstat()
+        return not path.is_symlink() and path.is_dir() and path.lstat().st_uid == os.getuid()
     except OSError:
         return False
-    if path.is_symlink() or not path.is_dir() or facts.st_uid != os.getuid():
+
+
+def _is_young(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - path.lstat().st_mtime <= _YOUNG_SECONDS
+    return False
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        age = time.time() - path.lstat().st_mtime
+    except OSError:
+        return False
+    if not _is_ours(path):
         return False
     owner = _owner(path / OWNER)
-    age = time.time() - facts.st_mtime
     if owner is None:
         # Its owner may have died between making it and signing it: then it is empty, and nothing can be lost.
         return age > _YOUNG_SECONDS and _is_empty(path)

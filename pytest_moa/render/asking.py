@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_moa.model.asking import Spoken
+from pytest_moa.model.reset import Leftover, ResetReport
+from pytest_moa.model.text import plural
 from pytest_moa.render.json_contract import SCHEMA
 from pytest_moa.render.terminal import safe
 
@@ -66,3 +68,65 @@ def _known(spoken: Spoken) -> str:
         "freeze": f"{target} is frozen already{by}",
         "unfreeze": f"{target} is not frozen",
     }[spoken.kind]
+
+
+_KIND = {
+    "quarantine": "quarantine",
+    "git-lock": "git lock",
+    "work-tree": "work tree",
+    "environment": "environment",
+    "verdicts": "verdicts",
+    "conflicts": "conflicts",
+    "queue-lock": "queue lock",
+    "other": "other",
+}
+
+
+def reset_json(report: ResetReport) -> dict[str, Any]:
+    """The object of `moa reset --json`."""
+    return {
+        "schema": SCHEMA,
+        "cache": report.cache,
+        "removed": report.asked,
+        "items": [
+            {
+                "kind": item.kind,
+                "path": item.path,
+                "bytes": item.size,
+                "state": item.state,
+                "reason": item.reason or None,
+            }
+            for item in report.items
+        ],
+    }
+
+
+def reset_lines(report: ResetReport) -> list[str]:
+    """What is there to remove, or what was removed; then what stays and why."""
+    gone = report.of("removed" if report.asked else "found")
+    size = sum(item.size for item in gone)
+    if gone:
+        verb = "Removed" if report.asked else "Can be removed"
+        title = f"🧹 {verb}: {plural(len(gone), 'thing')}, {_bytes(size)}"
+    else:
+        title = f"🧹 Nothing {'was removed' if report.asked else 'to remove'}"
+    lines = [title, *(_leftover(item) for item in gone)]
+    for state, words in (("failed", "❌ Could not be removed:"), ("kept", "✋ Stays:")):
+        if items := [item for item in report.items if item.state == state]:
+            lines += [words, *(_leftover(item) for item in items)]
+    return lines
+
+
+def _leftover(item: Leftover) -> str:
+    size = f", {_bytes(item.size)}" if item.size else ""
+    why = f" ({safe(item.reason)})" if item.reason else ""
+    return f"   {_KIND[item.kind]:<12} {safe(item.path)}{size}{why}"
+
+
+def _bytes(size: int) -> str:
+    number = float(size)
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
