@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_moa.errors import BugError
-from pytest_moa.git.command import Git, decode, encode
+from pytest_moa.errors import BugError, RepositoryError
+from pytest_moa.git.command import Git, Result, decode, encode
 from pytest_moa.model.agents import ObjectId
 
 _ARGS = ("merge-tree", "--write-tree", "--messages", "--allow-unrelated-histories")
@@ -58,10 +58,11 @@ class MergeTree:
 
 
 def merge_tree(git: Git, ours: ObjectId, theirs: ObjectId) -> MergeTree:
-    """Merge two commits. Raises RepositoryError where git could not even try (a missing commit)."""
+    """Merge two commits. Raises RepositoryError where git could not even try (a missing commit or tree)."""
+    _require_trees(git, [(ours, theirs)])
     result = git.run(*_ARGS, "-z", ours, theirs, check=False)
     # A missing commit exits with 1, too, and says nothing (git 2.39).
-    if result.status not in (0, 1) or not result.stdout:
+    if result.status not in (0, 1) or not result.stdout or _unread(result):
         raise git.failure(result, f"merge {theirs[:12]} into {ours[:12]}")
     fields = iter(_fields(result.stdout))
     return _record(fields, clean=result.status == 0)
@@ -74,13 +75,32 @@ def merge_trees(git: Git, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> list[Me
     """
     if not pairs:
         return []
+    _require_trees(git, pairs)
     lines = b"".join(encode(f"{ours} {theirs}\n") for ours, theirs in pairs)
     result = git.run(*_ARGS, "--stdin", input=lines, check=False)
     merges = list(_batch(result.stdout)) if result.stdout else []
-    if len(merges) != len(pairs) or not result.ok:
+    if len(merges) != len(pairs) or not result.ok or _unread(result):
         ours, theirs = pairs[min(len(merges), len(pairs) - 1)]
         raise git.failure(result, f"merge {theirs[:12]} into {ours[:12]}")
     return merges
+
+
+def _require_trees(git: Git, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> None:
+    """Git before 2.44 merges a commit whose tree is missing as if it had removed everything, and calls that clean."""
+    names = "".join(f"{commit}^{{tree}}\n" for commit in dict.fromkeys(c for pair in pairs for c in pair))
+    said = git.text("cat-file", "--batch-check=%(objecttype)", input=encode(names), doing="read commits")
+    lost = [line for line in said.split("\n") if line != "tree"]
+    if lost:
+        raise RepositoryError(
+            f"Could not merge {lost[0][:12]}",
+            reason="it, or its tree, is missing from the repository",
+            remedy="Run git fsck; in a shallow or partial clone, git fetch --unshallow.",
+        )
+
+
+def _unread(result: Result) -> bool:
+    """Whether git went on without an object that it could not read: it says so, and exits as if nothing were wrong."""
+    return b"\nerror: " in b"\n" + result.stderr
 
 
 def _fields(raw: bytes) -> list[str]:

@@ -184,9 +184,14 @@ class Search:
         self._put_aside()
         base = self._tree_of_target()
         clean = [head for head, one in merged.items() if one.clean]
-        touched = dict(
-            zip(clean, self.bench.touched([(base, merged[head].tree) for head in clean]), strict=True)
-        )
+        touched: dict[ObjectId, rules.Touched] = {}
+        compared = patiently(self.bench.touched, [(base, merged[head].tree) for head in clean])
+        for head, change in zip(clean, compared, strict=True):
+            if isinstance(change, MoaError):
+                self.failures[head] = change
+                del merged[head]
+            else:
+                touched[head] = change
         hurt = [head for head, one in merged.items() if not one.clean]
         files = dict(zip(hurt, self._files([merged[head].hurt for head in hurt]), strict=True))
         for head, one in merged.items():

@@ -186,11 +186,12 @@ def _turned(file: FileConflict) -> FileConflict:
 
 def _notes(rows: Sequence[Row], search: Search, most: int = 10) -> list[str]:
     """Pairs of which nothing can be said: git could not read what it needed."""
-    names = {row.head: row.agent for row in rows}
-    said = [
-        f"{names[a]} and {names[b]} could not be compared: {error}"
+    at = {row.head: number for number, row in enumerate(rows)}
+    unknown = sorted(
+        (min(at[a], at[b]), max(at[a], at[b]), str(error))
         for (a, b), error in search.unknown.items()
-        if a in names and b in names
-    ]
+        if a in at and b in at
+    )
+    said = [f"{rows[a].agent} and {rows[b].agent} could not be compared: {error}" for a, b, error in unknown]
     more = [f"and {len(said) - most} more pairs could not be compared"] if len(said) > most else []
     return [*said[:most], *more]

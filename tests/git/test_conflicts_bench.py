@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from support.repos import Repo
 
+from pytest_moa.errors import RepositoryError
 from pytest_moa.git.conflicts import Bench, outside_graph
+from pytest_moa.git.merge_tree import merge_tree
 from pytest_moa.git.repository import open_repository
 from pytest_moa.rules.conflicts import Touched
 from pytest_moa.rules.queue.lines import Hunk
@@ -108,6 +110,22 @@ def test_merges_put_aside_are_there_for_the_next_bench(repo: Repo, tmp_path: Pat
     with Bench.open(opened, kept) as bench:
         assert bench.has([made, repo.head(), "0" * len(made)]) == [True, True, False]
         assert bench.has([]) == []
+
+
+@pytest.mark.parametrize("rev", ["broken^{tree}", "broken:d"])
+def test_a_tree_that_is_missing_is_no_removal_of_everything(repo: Repo, bench: Bench, rev: str) -> None:
+    """Git 2.39 calls both merges clean, and exits with 0."""
+    repo.branch("broken").writes({"d/f": "F\n", "a": "A\n2\n3\n"}).commits()
+    repo.branch("fine").writes({"e/h": "H\n"}).commits()
+    oid = repo.git("rev-parse", rev).strip()
+    repo.writes({"d/g": "G\n"}).commits()
+    pairs = [(repo.head(), repo.head("fine")), (repo.head(), repo.head("broken"))]
+    (repo.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    assert bench.merges(pairs[:1], lambda merge: merge.clean) == [True]
+    with pytest.raises(RepositoryError, match="Could not merge"):
+        bench.merges(pairs, lambda merge: merge.clean)
+    with pytest.raises(RepositoryError, match="Could not merge"):
+        merge_tree(bench.git, *pairs[1])
 
 
 def test_the_graph_outside_the_target(repo: Repo) -> None:
