@@ -10,9 +10,9 @@ import click
 from pytest_moa.cli import options
 from pytest_moa.cli.output import progress, say_all, write_summary
 from pytest_moa.model.results import GateResult
-from pytest_moa.render.json_contract import dumps, gate_json
+from pytest_moa.render.fleet import result_json, result_report
+from pytest_moa.render.json_contract import dumps
 from pytest_moa.render.templates import gate_summary
-from pytest_moa.render.terminal import gate_report
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.gate import gate as gate_agent
@@ -83,7 +83,7 @@ def gate(
                 tell=tell,
             ),
         )
-    say_all([dumps(gate_json(result))] if as_json else gate_report(result))
+    say_all([dumps(result_json(result))] if as_json else result_report(result))
     if summary is not None:
         write_summary(summary, gate_summary(result))
     return exit_code(result)

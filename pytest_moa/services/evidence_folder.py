@@ -24,7 +24,8 @@ from pytest_moa.testing.untrusted import OddFileError, contents, entries, opened
 SCHEMA = 1
 MANIFEST, RESULT, SUMS = "evidence.json", "result.json", "SHA256SUMS"
 _FILES = re.compile(
-    r"evidence\.json|result\.json|probes\.json|record(-[a-z]+)?\.jsonl|coverage\.\d{4}|junit-\d{4}\.xml|report"
+    r"evidence\.json|result\.json|probes(-\d{4})?\.json|record(-[a-z]+(-\d{4})?)?\.jsonl"
+    r"|coverage\.\d{4}|junit-\d{4}\.xml|report"
 )
 _MOST, _SMALL, _LARGE = 10_000, 64 << 20, 1 << 30
 _CHUNK = 1 << 20
@@ -57,11 +58,25 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     whole: bool
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One agent on a train, in its place; `runs` are those of the target's versions of the tests that it changed.
+
+    `doubts` say why these could not be started. Its files carry its place, from 0001.
+    """
+
+    agent: str
+    branch: str
+    head: str
+    runs: tuple[Run, ...]
+    doubts: tuple[Reason, ...]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`evidence.json`. Ids are object ids; `threshold` and `allow` are what the caller of the gate asked for.
 
     `work` is the root below which the coverage data name files. `not_run` says why nothing could be started.
     `around` are the notes of the call, `notes` those of the run; `touched` names what changed in the real repository.
+    `members` are the agents of a train; then `branch` is the target, and head and candidate are the joint candidate.
     """
 
     schema: int
@@ -85,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notes: tuple[str, ...]
     seconds: float
     files: tuple[str, ...]
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
         suite = _suite(project, quarantine, judged, options)
         around = Circumstances(
             around=(*project.notes, *ahead_of_pushed(project, branch), *removed),
-            touched=(*git.differences(before, git.fingerprint(project.repo)), *_taken_in(project, branch)),
+            touched=(*git.differences(before, git.fingerprint(project.repo)), *taken_in(project, branch)),
         )
         result = finished(with_suite(judged.result, suite), around)
         result = replace(result, seconds=time.monotonic() - started)
@@ -112,7 +112,7 @@ def with_suite(result: GateResult, suite: SuiteRun | None) -> GateResult:
     return replace(result, notes=(*result.notes, f"For a landing: {said}."))
 
 
-def _taken_in(project: Project, branch: BranchRef) -> tuple[str, ...]:
+def taken_in(project: Project, branch: BranchRef) -> tuple[str, ...]:
     """Whether the target holds the judged head by now. Whoever landed it, this verdict is not what let it in."""
     target = git.resolve(project.repo, project.target.ref)
     if target in {None, project.target.head} or not git.is_ancestor(project.repo, branch.head, target or ""):

@@ -6,7 +6,7 @@ The layout of the folder is `evidence_folder`'s business.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,8 @@ from pytest_moa import __version__
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence, ProcessEnd
 from pytest_moa.model.results import EnvironmentFacts, GateResult
-from pytest_moa.render.json_contract import dumps, gate_json
+from pytest_moa.render.fleet import result_json
+from pytest_moa.render.json_contract import dumps
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.probes.record import ProbeRecord, from_json, to_json
 from pytest_moa.services.evidence_folder import (
@@ -89,8 +90,8 @@ def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: L
     result, traces, asked = left.result, left.traces, left.asked
     files: dict[str, Path | bytes] = {RESULT: result_text(result)}
     if isinstance(traces, Traces) and quarantine is not None:
-        files |= dict(_files(quarantine, traces, left.suite))
-        files |= _probes_file(traces.probes)
+        files |= dict(files_of(quarantine, traces, left.suite))
+        files |= probes_file(traces.probes)
     manifest = Manifest(
         schema=SCHEMA,
         moa=__version__,
@@ -106,14 +107,14 @@ def leave(folder: Path, project: Project, quarantine: Quarantine | None, left: L
         around=left.circumstances.around,
         touched=left.circumstances.touched,
         files=tuple(sorted(files)),
-        **_of_run(traces, left.suite),
+        **run_facts(traces, left.suite),
     )
     write_folder(folder, plain(manifest), files)
 
 
 def result_text(result: GateResult) -> bytes:
     """The object that `moa gate --json` prints, as bytes that always encode."""
-    return (dumps(gate_json(result)) + "\n").encode("utf-8", "backslashreplace")
+    return (dumps(result_json(result)) + "\n").encode("utf-8", "backslashreplace")
 
 
 def plain(manifest: Manifest) -> Manifest:
@@ -134,7 +135,7 @@ def traces_of(
     """
     manifest = evidence.manifest
     if manifest.not_run is not None:
-        return _doubt(manifest.not_run)
+        return doubt_of(manifest.not_run)
     runs = {run.name: run for run in manifest.runs}
     if not _makes_sense(manifest):
         return Doubt(
@@ -147,8 +148,8 @@ def traces_of(
     for place in (folder, run_dir / "tmp"):
         place.mkdir(parents=True, exist_ok=True)
     request = ChildRequest(python=python, work=work, project=folder, run_dir=run_dir, environ=project.environ)
-    doubts = tuple(_doubt(reason) for reason in manifest.doubts)
-    read = {name: _evidence(run, evidence) for name, run in runs.items()}
+    doubts = tuple(doubt_of(reason) for reason in manifest.doubts)
+    read = {name: evidence_of(run, evidence) for name, run in runs.items()}
     if subject.foreign is None:
         request, more = cleaned(
             quarantine, subject, request, raw=evidence.copies, work=manifest.work, evidence=read["main"]
@@ -165,9 +166,9 @@ def traces_of(
         work=manifest.work,
         doubts=doubts,
         notes=manifest.notes,
-        old_tests=_old_tests(read),
+        old_tests=old_tests_of(read),
         new_tests=read.get("new"),
-        probes=_probes(evidence),
+        probes=probes_of(evidence),
         runs=len(runs.keys() - SUITE_PLACES.keys()),
     )
 
@@ -177,19 +178,19 @@ def suite_of(evidence: EvidenceFolder) -> SuiteRun | None:
     runs = {run.name: run for run in evidence.manifest.runs if run.name in SUITE_PLACES}
     if "whole" not in runs or not _makes_sense(evidence.manifest):
         return None
-    read = {name: _evidence(run, evidence) for name, run in runs.items()}
+    read = {name: evidence_of(run, evidence) for name, run in runs.items()}
     return SuiteRun(evidence=read["whole"], again=read.get("wholeagain"), base=read.get("wholebase"))
 
 
-def _of_run(traces: Traces | Doubt | None, suite: SuiteRun | None) -> dict[str, Any]:
+def run_facts(traces: Traces | Doubt | None, suite: SuiteRun | None) -> dict[str, Any]:
     ran = traces if isinstance(traces, Traces) else None
     return {
         "python": ran.environment.python if ran else "",
         "environment": ran.environment.key if ran else None,
         "work": ran.work if ran else "",
-        "runs": tuple(_run(name, evidence) for name, evidence in _evidences(ran, suite)) if ran else (),
-        "not_run": _reason(traces) if isinstance(traces, Doubt) else None,
-        "doubts": tuple(_reason(doubt) for doubt in ran.doubts) if ran else (),
+        "runs": tuple(run_told(name, evidence) for name, evidence in _evidences(ran, suite)) if ran else (),
+        "not_run": reason_told(traces) if isinstance(traces, Doubt) else None,
+        "doubts": tuple(reason_told(doubt) for doubt in ran.doubts) if ran else (),
         "notes": ran.notes if ran else (),
     }
 
@@ -205,15 +206,11 @@ def _evidences(traces: Traces, suite: SuiteRun | None) -> Iterator[tuple[str, Ev
         yield from suite.evidences()
 
 
-def _files(quarantine: Quarantine, traces: Traces, suite: SuiteRun | None) -> Iterator[tuple[str, Path]]:
+def files_of(quarantine: Quarantine, traces: Traces, suite: SuiteRun | None) -> Iterator[tuple[str, Path]]:
     """The files of the runs, as far as they are files at all: one that is not is a problem in its run already."""
     for name, _ in _evidences(traces, suite):
-        record = quarantine.folder_path(_PLACES[name]) / _RECORD
-        try:
-            with opened(record):
-                yield _record_name(name), record
-        except OddFileError:
-            continue
+        if (record := record_file(quarantine, name)) is not None:
+            yield record_name(name), record
     folder = traces.request.run_dir
     command = traces.evidence.tool != "pytest"
     for name in entries(folder, 100_000):
@@ -221,27 +218,39 @@ def _files(quarantine: Quarantine, traces: Traces, suite: SuiteRun | None) -> It
             yield name, folder / name
 
 
-def _probes_file(record: ProbeRecord | None) -> dict[str, Path | bytes]:
-    return {} if record is None else {_PROBES: json.dumps(to_json(record), indent=1).encode("ascii") + b"\n"}
+def record_file(quarantine: Quarantine, run: str) -> Path | None:
+    """Where a run's record lies; None where it is no regular file, which is a problem in its run already."""
+    record = quarantine.folder_path(_PLACES[run]) / _RECORD
+    try:
+        with opened(record):
+            return record
+    except OddFileError:
+        return None
 
 
-def _probes(evidence: EvidenceFolder) -> ProbeRecord | None:
+def probes_file(record: ProbeRecord | None, name: str = _PROBES) -> dict[str, Path | bytes]:
+    return {} if record is None else {name: json.dumps(to_json(record), indent=1).encode("ascii") + b"\n"}
+
+
+def probes_of(evidence: EvidenceFolder, name: str = _PROBES) -> ProbeRecord | None:
     """The record of the probes; none where it cannot be read, which the judgement takes for a lost one."""
     try:
-        data = contents(evidence.copies / _PROBES, _PROBES_LIMIT)
+        data = contents(evidence.copies / name, _PROBES_LIMIT)
         record = from_json(strict_json(data))
     except (OddFileError, ValueError):
         return None
-    return record if _probes_file(record) == {_PROBES: data} else None
+    return record if probes_file(record, name) == {name: data} else None
 
 
-def _record_name(run: str) -> str:
-    return _RECORD if run == "main" else f"record-{run}.jsonl"
+def record_name(run: str, place: int | None = None) -> str:
+    """The record's file; `place` is a train member's."""
+    number = "" if place is None else f"-{place:04}"
+    return _RECORD if run == "main" else f"record-{run}{number}.jsonl"
 
 
-def _evidence(run: Run, evidence: EvidenceFolder) -> Evidence:
+def evidence_of(run: Run, evidence: EvidenceFolder, place: int | None = None) -> Evidence:
     end = _process_end(run.end)
-    name = _record_name(run.name)
+    name = record_name(run.name, place)
     if name not in evidence.manifest.files:
         return Evidence(end=end, problems=run.problems)
     read = read_evidence(evidence.copies / name, end, run.problems)
@@ -251,13 +260,13 @@ def _evidence(run: Run, evidence: EvidenceFolder) -> Evidence:
     return read
 
 
-def _old_tests(read: Mapping[str, Evidence]) -> OldTestsRun | None:
+def old_tests_of(read: Mapping[str, Evidence]) -> OldTestsRun | None:
     if "old" not in read:
         return None
     return OldTestsRun(evidence=read["old"], again=read.get("again"), baseline=read.get("base"))
 
 
-def _run(name: str, evidence: Evidence) -> Run:
+def run_told(name: str, evidence: Evidence) -> Run:
     end = evidence.end
     kept = End(
         status=end.status,
@@ -283,13 +292,23 @@ def _process_end(end: End) -> ProcessEnd:
 
 def _makes_sense(manifest: Manifest) -> bool:
     """Whether the runs are those of one gate: each once, the agent's own among them, none longer than the whole."""
-    names = [run.name for run in manifest.runs]
+    known = {"main"} if manifest.members else _PLACES.keys()
     return (
-        "main" in names
-        and len(set(names)) == len(names)
-        and set(names) <= _PLACES.keys()
-        and all(0 <= run.end.seconds <= manifest.seconds for run in manifest.runs)
-        and all(run.end.output == _output(run.name, run.end.status, run.end.output) for run in manifest.runs)
+        any(run.name == "main" for run in manifest.runs)
+        and _are_of(manifest.runs, known, manifest.seconds)
+        and all(
+            _are_of(member.runs, {"old", "again", "base"}, manifest.seconds) for member in manifest.members
+        )
+    )
+
+
+def _are_of(runs: Sequence[Run], known: Collection[str], seconds: float) -> bool:
+    names = [run.name for run in runs]
+    return (
+        len(set(names)) == len(names)
+        and all(name in known for name in names)
+        and all(0 <= run.end.seconds <= seconds for run in runs)
+        and all(run.end.output == _output(run.name, run.end.status, run.end.output) for run in runs)
     )
 
 
@@ -298,11 +317,11 @@ def _output(run: str, status: int | None, output: str) -> str:
     return output if run != "main" and status == _OUTPUT_COUNTS else ""
 
 
-def _reason(doubt: Doubt) -> Reason:
+def reason_told(doubt: Doubt) -> Reason:
     return Reason(reason=doubt.reason, remedy=doubt.remedy, whole=doubt.whole)
 
 
-def _doubt(reason: Reason) -> Doubt:
+def doubt_of(reason: Reason) -> Doubt:
     return Doubt(reason=reason.reason, remedy=reason.remedy, whole=reason.whole)
 
 
