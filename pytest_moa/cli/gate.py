@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from pytest_moa.cli import options
+from pytest_moa.cli.fleet import listed_agents
 from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.model.fleet import TRAIN
 from pytest_moa.model.results import GateResult
 from pytest_moa.render.fleet import result_json, result_report
 from pytest_moa.render.json_contract import dumps
@@ -17,6 +19,7 @@ from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.gate import gate as gate_agent
 from pytest_moa.services.probing import ProbesAsked
+from pytest_moa.services.train import gate_train
 
 _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 
@@ -26,7 +29,12 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 @click.option(
     "--branch", help="With `auto`: the branch whose agent is meant, instead of the checked-out one."
 )
-@click.option("--head", metavar="COMMIT", help="Gate this commit instead of the branch's head.")
+@click.option(
+    "--head",
+    metavar="COMMIT",
+    help="Gate this commit instead of the branch's head; with `train`: the joint candidate that it has to be.",
+)
+@click.option("--agents", "listed", metavar="ID,ID", help="With `train`: only these agents.")
 @options.allow
 @options.because
 @options.probes
@@ -49,6 +57,7 @@ def gate(
     agent: str,
     branch: str | None,
     head: str | None,
+    listed: str | None,
     allow: tuple[str, ...],
     because: tuple[str, ...],
     probes: ProbesAsked | None,
@@ -64,25 +73,27 @@ def gate(
 ) -> int:
     """Judge one agent's work: its tests and the coverage of its own code, on its merge with the target.
 
-    AGENT is an id ("03"), a branch's name, or "auto" for the checked-out branch. Nothing is merged.
+    AGENT is an id ("03"), a branch's name, "auto" for the checked-out branch, or "train" for all that may go in, at
+    once. Nothing is merged.
     """
     allowed = allowances(allow, because)
+    if listed is not None and agent != TRAIN:
+        raise click.UsageError("--agents goes with `moa gate train`")
     with progress() as tell:
         project = options.opened(directory, config, target, fetch=fetch)
-        wanted = options.agent_id(project, agent, branch)
-        result = gate_agent(
-            project,
-            wanted,
-            GateOptions(
-                threshold=threshold,
-                python=python,
-                head=head,
-                allow=allowed,
-                probes=probes,
-                evidence=evidence,
-                tell=tell,
-            ),
+        chosen = GateOptions(
+            threshold=threshold,
+            python=python,
+            head=head,
+            allow=allowed,
+            probes=probes,
+            evidence=evidence,
+            tell=tell,
         )
+        if agent == TRAIN:
+            result = gate_train(project, listed_agents(project, listed), chosen)
+        else:
+            result = gate_agent(project, options.agent_id(project, agent, branch), chosen)
     say_all([dumps(result_json(result))] if as_json else result_report(result))
     if summary is not None:
         write_summary(summary, gate_summary(result))
