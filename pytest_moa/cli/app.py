@@ -32,6 +32,7 @@ _VERBS = (
     "init",
     "integrate",
     "judge",
+    "land",
     "plan",
     "ready",
     "reset",

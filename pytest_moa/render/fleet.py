@@ -51,6 +51,7 @@ def result_report(result: GateResult) -> list[str]:
     lines = gate_report(result)
     if not result.members:
         return lines
+    lines = [line for line in lines if not line.startswith("📏")]  # coverage is each agent's own
     return [*lines, "", "🚆 On the train:", *(line for member in result.members for line in _member(member))]
 
 

@@ -27,7 +27,7 @@ _FILES = re.compile(
     r"evidence\.json|result\.json|probes(-\d{4})?\.json|record(-[a-z]+(-\d{4})?)?\.jsonl"
     r"|coverage\.\d{4}|junit-\d{4}\.xml|report"
 )
-_MOST, _SMALL, _LARGE = 10_000, 64 << 20, 1 << 30
+_MOST, SMALL, _LARGE = 10_000, 64 << 20, 1 << 30
 _CHUNK = 1 << 20
 
 
@@ -167,10 +167,10 @@ def _read(folder: Path, copies: Path) -> EvidenceFolder:
     copies.mkdir(parents=True, exist_ok=True)
     digests = {name: _copied(folder / name, copies / name) for name in names}
     _require_sums(folder, digests)
-    manifest = decoded(contents(copies / MANIFEST, _SMALL))
+    manifest = decoded(contents(copies / MANIFEST, SMALL))
     if manifest.files != tuple(name for name in names if name != MANIFEST):
         raise OddFileError(f"{MANIFEST} names other files than there are")
-    result = contents(copies / RESULT, _SMALL).decode("utf-8")
+    result = contents(copies / RESULT, SMALL).decode("utf-8")
     return EvidenceFolder(manifest, result, copies)
 
 
@@ -247,7 +247,7 @@ def _sums(digests: Mapping[str, str]) -> str:
 
 
 def _require_sums(folder: Path, digests: Mapping[str, str]) -> None:
-    written = contents(folder / SUMS, _SMALL)
+    written = contents(folder / SUMS, SMALL)
     if written == _sums(digests).encode("ascii"):
         return
     claimed: dict[str, str] = {}
@@ -266,7 +266,7 @@ def _require_sums(folder: Path, digests: Mapping[str, str]) -> None:
 
 def _copied(source: Path, target: Path) -> str:
     """Copies a regular file of a sane size; its digest."""
-    limit = _SMALL if source.suffix == ".json" else _LARGE
+    limit = SMALL if source.suffix == ".json" else _LARGE
     try:
         with opened(source) as reading, target.open("xb") as writing:
             return _stream(reading, writing, limit)
