@@ -305,21 +305,15 @@ def _try(
             chain = chain_of(project, quarantine, works, allow)
         except ConflictError as error:
             return str(error)
-        if chain.top != result.candidate:
-            return f"it is built as {chain.top[:10]} here, and {str(result.candidate)[:10]} was tested"
-        if moved := moved_heads(project, works):
-            return f"the branch of agent {', '.join(moved)} moved while the evidence was judged"
+        if (why := _why_not(project, chain, works, result)) is not None:
+            return why
         try:
             require_thawed(project)
             call.note(land(project, chain))
-        except RaceError as error:
+        except (RaceError, RefusedError, RepositoryError) as error:
             call.over = True
-            if _landed_by_others(call, works):
+            if isinstance(error, RaceError) and _landed_by_others(call, works):
                 return None
-            call.refused = error
-            return str(error)
-        except (RefusedError, RepositoryError) as error:
-            call.over = True
             call.refused = error
             return str(error)
     landed = [
@@ -333,6 +327,15 @@ def _try(
         for done, work in zip(landed, works, strict=True)
     ]
     call.note(record(project, events))
+    return None
+
+
+def _why_not(project: Project, chain: Chain, works: Sequence[Work], result: GateResult) -> str | None:
+    """Why what was built here is not what was judged, or is not what the branches hold any more."""
+    if chain.top != result.candidate:
+        return f"it is built as {chain.top[:10]} here, and {str(result.candidate)[:10]} was tested"
+    if moved := moved_heads(project, works):
+        return f"the branch of agent {', '.join(moved)} moved while the evidence was judged"
     return None
 
 
