@@ -108,7 +108,9 @@ def held_by(repo: Repository, tip: ObjectId, commits: Collection[ObjectId]) -> f
     if not commits:
         return frozenset()
     words = "".join(f"{commit}\n" for commit in commits).encode()
-    rows = repo.git.text("cat-file", "--batch-check=%(objectname) %(objecttype)", input=words).split("\n")
+    # A partial clone would ask its remote for what is not here.
+    git = repo.git.with_env(GIT_NO_LAZY_FETCH="1")
+    rows = git.text("cat-file", "--batch-check=%(objectname) %(objecttype)", input=words).split("\n")
     known = [row.split(" ")[0] for row in rows if row.endswith(" commit")]
     if not known:
         return frozenset()

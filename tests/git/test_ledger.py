@@ -7,13 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from support.repos import Repo
 
 from pytest_moa.errors import RepositoryError
-from pytest_moa.git.ledger import append, path_of, read, read_ledger
+from pytest_moa.git import ledger
+from pytest_moa.git.command import Git
+from pytest_moa.git.ledger import append, path_of, read, read_ledger, refresh
 from pytest_moa.git.repository import fingerprint, open_repository
 from pytest_moa.model.results import Event
 
@@ -162,6 +165,55 @@ def test_ten_thousand_events_are_read_fast(repo: Repo) -> None:
     started = time.perf_counter()
     assert len(read(opened)) == 10_000
     assert time.perf_counter() - started < 5  # 0.2 s on an idle machine
+
+
+def test_what_was_read_before_is_not_read_again(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_repository(repo.path)
+    append(opened, [event(n, run="first") for n in range(5)])
+    read(opened)
+    asked: list[int] = []
+    contents = ledger._contents
+
+    def counted(git: Git, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        asked.append(len(blobs))
+        return contents(git, blobs)
+
+    monkeypatch.setattr(ledger, "_contents", counted)
+    append(opened, [event(9, run="first")])
+    assert numbers(repo) == [0, 1, 2, 3, 4, 9]
+    assert numbers(repo) == [0, 1, 2, 3, 4, 9]
+    assert asked == [1, 0]
+
+
+def test_a_ledger_that_was_rewritten_is_read_as_it_is_now(repo: Repo) -> None:
+    opened = open_repository(repo.path)
+    first = append(opened, [event(1)])
+    append(opened, [event(2)])
+    assert numbers(repo) == [1, 2]
+    repo.git("update-ref", "refs/heads/moa/ledger", first)
+    assert numbers(repo) == [1]
+
+
+def test_asking_a_remote_brings_its_ledger_alone(repo: Repo, tmp_path: Path) -> None:
+    origin = repo.with_remote(tmp_path / "o.git")
+    other = origin.clone(tmp_path / "other")
+    refresh(open_repository(other.path), "origin")
+    before = other.refs()
+    tip = append(open_repository(repo.path), [event(1)], remote="origin")
+    repo.writes({"a": "2\n"}).commits()
+    repo.git("push", "-q", "origin", "develop", "develop:refs/heads/new")
+    refresh(open_repository(other.path), "origin")
+    assert other.refs() == {**before, "refs/remotes/origin/moa/ledger": tip}
+    origin.git("update-ref", "-d", "refs/heads/moa/ledger")
+    refresh(open_repository(other.path), "origin")
+    assert other.refs() == before
+
+
+def test_a_remote_that_cannot_be_asked_is_an_error_with_a_remedy(repo: Repo, tmp_path: Path) -> None:
+    repo.git("remote", "add", "origin", str(tmp_path / "nowhere"))
+    with pytest.raises(RepositoryError, match="fetch the ledger from origin") as caught:
+        refresh(open_repository(repo.path), "origin")
+    assert "git remote -v" in caught.value.remedy
 
 
 def test_a_remote_gets_the_ledger_and_tells_it_to_others(repo: Repo, tmp_path: Path) -> None:
