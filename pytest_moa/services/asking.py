@@ -88,9 +88,14 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
     changed = bool(again or refused) or not _stands(holds, kind, because)
     if changed:
         about = _about(project, agent, branch, because)
-        about |= {ANSWER_KEY: [refusal.id for refusal in refused[-_AT_ONCE:]]} if refused else {}
-        data = _data(about, words.standing.get(subject, ()), again)
-        _written(project, [Event(kind=kind, at=ledger.now(), agent=agent, data=one) for one in data])
+        ids = {
+            "answers": [word.id for word in words.standing.get(subject, ())],
+            "landings": [landing.id for landing in again],
+            ANSWER_KEY: [refusal.id for refusal in refused],
+        }
+        _written(
+            project, [Event(kind=kind, at=ledger.now(), agent=agent, data=one) for one in _data(about, ids)]
+        )
         holds = _words(project).of(subject)
     else:
         _shared(project)
@@ -151,18 +156,11 @@ def _about(project: Project, agent: str | None, branch: BranchRef | None, becaus
     return about
 
 
-def _data(
-    about: dict[str, object], answered: Sequence[Word], again: Sequence[Landing]
-) -> Iterator[dict[str, object]]:
+def _data(about: dict[str, object], ids: Mapping[str, Sequence[str]]) -> Iterator[dict[str, object]]:
     """What the word's event holds; several where it answers very many."""
-    ids = [word.id for word in answered]
-    for at in range(0, max(len(ids), len(again), 1), _AT_ONCE):
-        some = slice(at, at + _AT_ONCE)
-        yield {
-            **about,
-            "answers": ids[some],
-            **({"landings": [one.id for one in again[some]]} if again else {}),
-        }
+    for at in range(0, max(1, *map(len, ids.values())), _AT_ONCE):
+        some = {key: list(of_key[at : at + _AT_ONCE]) for key, of_key in ids.items()}
+        yield {**about, **{key: of_key for key, of_key in some.items() if of_key or key == "answers"}}
 
 
 def _speaker(project: Project) -> str:

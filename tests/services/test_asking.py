@@ -17,7 +17,7 @@ from pytest_moa.errors import AgentError, RefusedError, RepositoryError, UsageEr
 from pytest_moa.git import ledger
 from pytest_moa.model.results import Event
 from pytest_moa.services import asking
-from pytest_moa.services.asking import require_thawed, say, standing
+from pytest_moa.services.asking import refused_heads, require_thawed, say, standing
 from pytest_moa.services.observe import status_of_agent
 from pytest_moa.services.project import OpenOptions, Project, open_project
 
@@ -271,10 +271,17 @@ def test_a_flood_of_forged_words_is_answered_all_the_same(
         project.repo, [Event(kind="landed", at=ledger.now(), agent="03", data=one) for one in landings]
     )
     assert standing(project).frozen is not None
+    refused: list[dict[str, object]] = [
+        {"head": head, "class": "red", "target_branch": "develop", "reason": str(n)} for n in range(33)
+    ]
+    ledger.append(
+        project.repo, [Event(kind="rejected", at=ledger.now(), agent="03", data=one) for one in refused]
+    )
+    assert len(refused_heads(project)[head]) == 33
     say(project, "unfreeze")
     say(project, "ready", agent="03")
     stands = standing(project)
-    assert (stands.frozen, stands.taken_back) == (None, {})
+    assert (stands.frozen, stands.taken_back, refused_heads(project)) == (None, {}, {})
 
 
 def test_a_shallow_clone_hears_and_says_words(repo: Repo, origin: Repo, tmp_path: Path) -> None:
