@@ -61,6 +61,8 @@ def land_remote(  # noqa: PLR0917 - the words of the push, in their order
     pushed = _push(repo, quarantine, remote, move)
     if not pushed.ok:
         _judge_push(repo, pushed, remote, move)
+    elif _was_there(pushed):
+        raise _lost(f"{branch} on {remote}", old, new)
     return _local_refs_follow(repo, quarantine, remote, branch, new)
 
 
@@ -208,6 +210,11 @@ def _judge_push(repo: Repository, pushed: Result, remote: str, move: _Move) -> N
         reason=words or f"git exited with status {pushed.status}",
         remedy=remedy(pushed.stderr, repo.git.cwd) if not _was_rejected(pushed) else _PROTECTED,
     )
+
+
+def _was_there(pushed: Result) -> bool:
+    """Whether the remote held the commit before: the same candidate is the same commit, and another run landed it."""
+    return any(line.startswith("=") for line in decode(pushed.stdout).splitlines())
 
 
 def _was_rejected(pushed: Result) -> bool:

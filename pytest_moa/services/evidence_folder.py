@@ -27,7 +27,7 @@ _FILES = re.compile(
     r"evidence\.json|result\.json|probes(-\d{4})?\.json|record(-[a-z]+(-\d{4})?)?\.jsonl"
     r"|coverage\.\d{4}|junit-\d{4}\.xml|report"
 )
-_MOST, SMALL, _LARGE = 10_000, 64 << 20, 1 << 30
+_MOST, SMALL, _LARGE, _WHOLE = 10_000, 64 << 20, 1 << 30, 4 << 30
 _CHUNK = 1 << 20
 
 
@@ -165,7 +165,13 @@ def _read(folder: Path, copies: Path) -> EvidenceFolder:
     if odd is not None:
         raise OddFileError(f"{odd[:100]!r} is no file of an evidence folder")
     copies.mkdir(parents=True, exist_ok=True)
-    digests = {name: _copied(folder / name, copies / name) for name in names}
+    digests: dict[str, str] = {}
+    size = 0
+    for name in names:
+        digests[name] = _copied(folder / name, copies / name)
+        size += (copies / name).stat().st_size
+        if size > _WHOLE:
+            raise OddFileError(f"it is larger than {_WHOLE} bytes")
     _require_sums(folder, digests)
     manifest = decoded(contents(copies / MANIFEST, SMALL))
     if manifest.files != tuple(name for name in names if name != MANIFEST):
