@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pytest_moa.errors import BugError
+from pytest_moa.errors import BugError, RepositoryError
 from pytest_moa.git.changes import parse_raw
 from pytest_moa.git.command import Git, encode, records
 from pytest_moa.git.handle import Repository
 from pytest_moa.git.merge_tree import MergeTree, merge_trees
+from pytest_moa.git.owned import memory_place, owned_folder
 from pytest_moa.git.quarantine import Quarantine, alternate
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.rules.conflicts import Touched
@@ -53,30 +56,73 @@ _PATCH = (
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A place for many merges; `git` writes into its own store alone, and reads what `keep` put aside, too."""
+    """A place for many merges. `store` is its own; what lasts goes to `kept`, where a later bench finds it.
+
+    `scratch` is for the many small files that merges make and nobody reads again: in memory where there is such a
+    place, since disks take several times as long over them, and never for more than a few hundred merges at once.
+    """
 
     git: Git
+    store: Path
+    scratch: Path
+    kept: Path | None = None
 
     @staticmethod
     @contextmanager
     def open(repo: Repository, kept: Path | None = None) -> Iterator[Bench]:
-        with Quarantine.open(repo) as quarantine:
+        with Quarantine.open(repo) as quarantine, owned_folder(memory_place()) as scratch:
+            # Nothing here outlives a crash, and most of what is written is never read.
+            settings = ("core.looseCompression=0", "core.fsync=none", "pack.compression=1")
             # No test runs in this quarantine: its settings, written once, stay as they are.
-            # Nothing here outlives a crash, and what is written is read once, if at all.
-            git = quarantine.trusted().with_settings("core.looseCompression=0", "core.fsync=none")
-            if kept is not None and kept.is_dir():
-                with (git.cwd / "objects/info/alternates").open("ab") as file:
-                    file.write(alternate(kept) + b"\n")
-            yield Bench(git)
+            git = quarantine.trusted().with_settings(*settings, "fastimport.unpackLimit=1")
+            store = git.cwd / "objects"
+            usable = kept if kept is not None and _writable(kept) else None
+            if usable is not None:
+                with (store / "info/alternates").open("ab") as file:
+                    file.write(alternate(usable) + b"\n")
+            yield Bench(git, store, scratch.path, usable)
 
-    def keep(self, place: Path) -> None:
-        """Put every object that was made here aside in a folder that a later bench can be opened with."""
-        made = "".join(f"{oid}\n" for oid in _loose(self.git.cwd / "objects"))
+    def merges(
+        self,
+        pairs: Sequence[tuple[ObjectId, ObjectId]],
+        keep: Callable[[MergeTree], A],
+        *,
+        lasting: bool = False,
+    ) -> list[A]:
+        """What `keep` makes of each merge, in the pairs' order. The merged trees are there afterwards only if `lasting`."""
+        return self._spread(partial(self._merges, keep=keep, lasting=lasting), pairs)
+
+    def _merges(
+        self, pairs: Sequence[tuple[ObjectId, ObjectId]], keep: Callable[[MergeTree], A], *, lasting: bool
+    ) -> list[A]:
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            objects = Path(folder)
+            (objects / "info").mkdir()
+            (objects / "info/alternates").write_bytes(alternate(self.store) + b"\n")
+            git = self.git.with_env(GIT_OBJECT_DIRECTORY=folder)
+            answers = [keep(merge) for merge in merge_trees(git, pairs)]
+            if lasting:
+                self._put_aside(objects)
+            return answers
+
+    def _put_aside(self, objects: Path) -> None:
+        made = "".join(f"{oid}\n" for oid in _loose(objects)).encode()
+        if made and self.kept is not None:
+            # A cache that cannot be written after all is no error.
+            with suppress(RepositoryError):
+                self._pack(objects, made, self.kept)
+                return
         if made:
-            (place / "pack").mkdir(parents=True, exist_ok=True)
-            # Packs are named by what they hold and appear whole: two callers do not hurt each other.
-            name = str(place / "pack" / "pack")
-            self.git.run("pack-objects", "-q", "--window=0", name, input=made.encode(), doing="keep merges")
+            self._pack(objects, made, self.store)
+
+    def _pack(self, objects: Path, made: bytes, place: Path) -> None:
+        # Git writes the pack into its own object folder first and renames it, which no two file systems allow. Packs
+        # are named by what they hold and appear whole: two callers do not hurt each other.
+        quoted = alternate(objects, quoted=True)
+        git = self.git.with_env(
+            GIT_OBJECT_DIRECTORY=str(place), GIT_ALTERNATE_OBJECT_DIRECTORIES=os.fsdecode(quoted)
+        )
+        git.run("pack-objects", "-q", "--window=0", str(place / "pack/pack"), input=made, doing="keep merges")
 
     def has(self, objects: Sequence[ObjectId]) -> list[bool]:
         """Which objects are there, made here, kept or the repository's own."""
@@ -85,10 +131,6 @@ class Bench:
         names = "".join(f"{oid}\n" for oid in objects).encode()
         said = self.git.text("cat-file", "--batch-check=%(objecttype)", input=names).split("\n")
         return [not word.endswith("missing") for word in said]
-
-    def merges(self, pairs: Sequence[tuple[ObjectId, ObjectId]], keep: Callable[[MergeTree], A]) -> list[A]:
-        """What `keep` makes of each merge, in the pairs' order."""
-        return self._spread(lambda part: [keep(merge) for merge in merge_trees(self.git, part)], pairs)
 
     def trees(self, commits: Sequence[ObjectId]) -> list[ObjectId]:
         """The root trees of commits."""
@@ -162,6 +204,13 @@ def outside_graph(
     said = repo.git.text("rev-list", "--parents", "--stdin", input=asked.encode(), doing="walk the branches")
     rows = (line.split(" ") for line in said.split("\n") if line)
     return {commit: tuple(parents) for commit, *parents in rows}
+
+
+def _writable(kept: Path) -> bool:
+    with suppress(OSError):
+        (kept / "pack").mkdir(parents=True, exist_ok=True)
+        return os.access(kept / "pack", os.W_OK | os.X_OK)
+    return False
 
 
 def _loose(objects: Path) -> Iterator[ObjectId]:

@@ -20,6 +20,8 @@ from typing import Any
 
 PREFIX = "moa-"
 OWNER = "owner.json"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_ROOM = 512 * 1024 * 1024
 _YOUNG_SECONDS = 60.0
 _FORGOTTEN_SECONDS = 7 * 24 * 3600.0
 
@@ -73,9 +75,9 @@ class OwnedFolder:
 
 
 @contextmanager
-def owned_folder() -> Iterator[OwnedFolder]:
+def owned_folder(place: Path | None = None) -> Iterator[OwnedFolder]:
     """A new temporary folder of this process; removed at the end, read-only folders inside it included."""
-    path = Path(tempfile.mkdtemp(prefix=PREFIX))
+    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     (path / OWNER).write_text(json.dumps(asdict(this_process())), encoding="utf-8")
     try:
         yield OwnedFolder(path)
@@ -90,12 +92,22 @@ def this_process() -> Owner:
     )
 
 
+def memory_place() -> Path | None:
+    """Where small files that are soon gone cost no disk; None where there is no such place, or little room in it."""
+    try:
+        free = shutil.disk_usage(_MEMORY).free
+    except OSError:
+        return None
+    return _MEMORY if free >= _ROOM and os.access(_MEMORY, os.W_OK | os.X_OK) else None
+
+
 def abandoned() -> Iterator[OwnedFolder]:
-    """The folders in the temporary folder whose owner was this user's and is dead; never one that we cannot tell."""
-    with suppress(OSError):
-        for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
-            if _is_abandoned(path):
-                yield OwnedFolder(path)
+    """The temporary folders whose owner was this user's and is dead; never one that we cannot tell."""
+    for place in (Path(tempfile.gettempdir()), _MEMORY):
+        with suppress(OSError):
+            for path in sorted(place.glob(f"{PREFIX}*")):
+                if _is_abandoned(path):
+                    yield OwnedFolder(path)
 
 
 def in_use() -> Iterator[OwnedFolder]:

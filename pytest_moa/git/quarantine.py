@@ -268,10 +268,10 @@ def _alternates(store: Path | None, repo: Repository) -> bytes:
     return b"".join(alternate(place) + b"\n" for place in [*places, repo.common_dir / "objects"])
 
 
-def alternate(place: Path) -> bytes:
+def alternate(place: Path, *, quoted: bool = False) -> bytes:
     """A line of `objects/info/alternates` (gitrepository-layout manual), without its end."""
     raw = os.fsencode(place)
-    if b"\n" not in raw:
+    if b"\n" not in raw and not quoted:
         return raw
     return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
 

@@ -21,10 +21,13 @@ def discover(
     `truth` is `remote` or `local`: where an agent's branch is in both places, the one that is read from there
     counts. A branch that only the other place has is taken too; under `remote` it is marked `unpushed`.
     """
-    first, second = (list(remote), list(local)) if truth == "remote" else (list(local), list(remote))
-    ids = {entry.id for entry in policy.registry}
-    ids |= {i for ref in (*first, *second) if (i := agent_of_branch(policy, ref.name)) is not None}
-    return tuple(_agent(policy, agent, first, second, truth) for agent in sorted(ids, key=natural))
+    first, second = (remote, local) if truth == "remote" else (local, remote)
+    here, there = _by_agent(policy, first), _by_agent(policy, second)
+    ids = {*(entry.id for entry in policy.registry), *here, *there}
+    return tuple(
+        _agent(policy, agent, here.get(agent, ()), there.get(agent, ()), truth)
+        for agent in sorted(ids, key=natural)
+    )
 
 
 def agent_of_branch(policy: Policy, name: str) -> str | None:
@@ -72,12 +75,21 @@ def _unless_bound_elsewhere(policy: Policy, agent: str) -> str | None:
     return None if policy.entry(agent).branch is not None else agent
 
 
+def _by_agent(policy: Policy, refs: Iterable[BranchRef]) -> dict[str, list[BranchRef]]:
+    found: dict[str, list[BranchRef]] = {}
+    for ref in refs:
+        agent = agent_of_branch(policy, ref.name)
+        if agent is not None:
+            found.setdefault(agent, []).append(ref)
+    return found
+
+
 def _agent(
-    policy: Policy, agent: str, first: Sequence[BranchRef], second: Sequence[BranchRef], truth: str
+    policy: Policy, agent: str, mine: Sequence[BranchRef], others: Sequence[BranchRef], truth: str
 ) -> Agent:
+    """The agent with its branch out of `mine`; out of `others` where it has none there."""
     entry = policy.entry(agent)
-    mine = [ref for ref in first if agent_of_branch(policy, ref.name) == agent]
-    fallback = [] if mine else [ref for ref in second if agent_of_branch(policy, ref.name) == agent]
+    fallback = () if mine else others
     refs = sorted(mine or fallback, key=lambda ref: ref.name)
     branch = refs[0] if refs else None
     return Agent(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -174,14 +174,13 @@ class Search:
         pairs = [(head, self.target) for head in outside]
         self.tried += len(pairs)
         for head, one in zip(
-            outside, patiently(partial(self.bench.merges, keep=_reduced), pairs), strict=True
+            outside, patiently(partial(self.bench.merges, keep=_reduced, lasting=True), pairs), strict=True
         ):
             if isinstance(one, MoaError):
                 self.failures[head] = one
             else:
                 merged[head] = one
                 self._trees[head] = one.tree if one.clean else None
-        self._put_aside()
         base = self._tree_of_target()
         clean = [head for head, one in merged.items() if one.clean]
         touched: dict[ObjectId, rules.Touched] = {}
@@ -280,10 +279,9 @@ class Search:
         new = [commit for commit in wanted if commit not in self._trees]
         if new:
             self.tried += len(new)
-            merges = self.bench.merges([(commit, self.target) for commit in new], _reduced)
+            merges = self.bench.merges([(commit, self.target) for commit in new], _reduced, lasting=True)
             for commit, one in zip(new, merges, strict=True):
                 self._trees[commit] = one.tree if one.clean else None
-            self._put_aside()
         return {commit: self._trees[commit] for commit in wanted}
 
     def _kept_trees(self, heads: Sequence[ObjectId]) -> dict[ObjectId, ObjectId | None]:
@@ -293,19 +291,24 @@ class Search:
         there = self.bench.has([tree for _, tree in trees])
         return {head: tree for (head, tree), is_there in zip(trees, there, strict=True) if is_there}
 
-    def _put_aside(self) -> None:
-        # A cache that cannot be written is no error: the next call merges again.
-        with suppress(OSError, RepositoryError):
-            self.bench.keep(self.kept)
-
     def _keep(self, pair: Pair, files: Files) -> None:
         self.memory.pairs[pair] = self._same.setdefault(files, files)
         self.memory.changed = True
 
     def _files(self, merges: Sequence[Sequence[_Hurt]]) -> list[Files]:
         """The files of each merge with the lines where they collide; all files are compared together."""
-        wanted = dict.fromkeys(blobs for hurts in merges for hurt in hurts for blobs in _comparisons(hurt))
-        answers = patiently(self.bench.hunks, list(wanted)) if wanted else []
+        wanted = list(
+            dict.fromkeys(pair for hurts in merges for hurt in hurts for pair in _comparisons(hurt))
+        )
+        # What git merged on its way to a conflict (both sides of a rename, say) is not there any more.
+        blobs = list(dict.fromkeys(blob for pair in wanted for blob in pair if blob is not None))
+        there = {
+            blob
+            for blob, is_there in zip(blobs, self.bench.has(blobs) if blobs else (), strict=True)
+            if is_there
+        }
+        wanted = [pair for pair in wanted if there.issuperset(blob for blob in pair if blob is not None)]
+        answers = patiently(self.bench.hunks, wanted)
         hunks = {
             blobs: answer
             for blobs, answer in zip(wanted, answers, strict=True)

@@ -10,7 +10,7 @@ from support.repos import Repo
 
 from pytest_moa.errors import RepositoryError
 from pytest_moa.git.conflicts import Bench, outside_graph
-from pytest_moa.git.merge_tree import merge_tree
+from pytest_moa.git.merge_tree import MergeTree, merge_tree
 from pytest_moa.git.repository import open_repository
 from pytest_moa.rules.conflicts import Touched
 from pytest_moa.rules.queue.lines import Hunk
@@ -97,19 +97,47 @@ def test_answers_stay_in_order_however_the_work_is_spread(repo: Repo, bench: Ben
     assert [hunks[0].new for hunks in answers if hunks] == [number % 7 + 1 for number in range(700)]
 
 
-def test_merges_put_aside_are_there_for_the_next_bench(repo: Repo, tmp_path: Path) -> None:
+@pytest.fixture
+def pair(repo: Repo) -> tuple[str, str]:
     repo.branch("left").writes({"a": "eins\n2\n3\n"}).commits()
     repo.branch("right").writes({"a": "1\n2\ndrei\n", "e/h": "H\n"}).commits()
-    pair = (repo.head("left"), repo.head("right"))
+    return repo.head("left"), repo.head("right")
+
+
+def tree_of(merge: MergeTree) -> str:
+    return merge.tree
+
+
+def test_merges_that_last_are_there_for_the_next_bench(
+    repo: Repo, pair: tuple[str, str], tmp_path: Path
+) -> None:
     opened = open_repository(repo.path)
-    kept = tmp_path / 'kept "here'
+    kept = tmp_path / 'kept ":here\n'
     with Bench.open(opened, kept) as bench:
-        (made,) = bench.merges([pair], lambda merge: merge.tree)
-        bench.keep(kept)
+        (made,) = bench.merges([pair], tree_of, lasting=True)
     assert not repo.has(made)
     with Bench.open(opened, kept) as bench:
         assert bench.has([made, repo.head(), "0" * len(made)]) == [True, True, False]
         assert bench.has([]) == []
+    with Bench.open(opened) as bench:
+        assert bench.has([made]) == [False]
+
+
+def test_merges_that_need_not_last_leave_nothing(bench: Bench, pair: tuple[str, str]) -> None:
+    (made,) = bench.merges([pair], tree_of)
+    assert bench.has([made]) == [False]
+    assert [path.name for path in bench.scratch.iterdir()] == ["owner.json"]
+
+
+def test_merges_last_as_long_as_the_bench_where_they_cannot_be_kept(
+    repo: Repo, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("a file where a folder belongs")
+    with Bench.open(open_repository(repo.path), kept) as bench:
+        assert bench.has(bench.merges([pair], tree_of, lasting=True)) == [True]
+        scratch = bench.scratch
+    assert not scratch.exists()
 
 
 @pytest.mark.parametrize("rev", ["broken^{tree}", "broken:d"])
