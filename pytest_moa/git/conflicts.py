@@ -33,8 +33,9 @@ A = TypeVar("A")
 MOST_AT_ONCE = 250
 """Merges (or trees, or files) of one git process: what it says is held in memory until it ends."""
 
-LEAST_AT_ONCE = 8
-"""Fewer do not pay for a process of their own."""
+_LEAST_HEADS = 8
+_LEAST = 50
+"""Fewer do not pay for a process of their own; branches on an old base take longer than results on one base."""
 
 _TREE = "040000"
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -90,7 +91,9 @@ class Bench:
         lasting: bool = False,
     ) -> list[A]:
         """What `keep` makes of each merge, in the pairs' order. The merged trees are there afterwards only if `lasting`."""
-        return self._spread(partial(self._merges, keep=keep, lasting=lasting), pairs)
+        return self._spread(
+            partial(self._merges, keep=keep, lasting=lasting), pairs, _LEAST_HEADS if lasting else _LEAST
+        )
 
     def _merges(
         self, pairs: Sequence[tuple[ObjectId, ObjectId]], keep: Callable[[MergeTree], A], *, lasting: bool
@@ -139,7 +142,7 @@ class Bench:
 
     def touched(self, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> list[Touched]:
         """What the second tree of each pair changes of the first."""
-        return self._spread(self._touched, pairs)
+        return self._spread(self._touched, pairs, _LEAST)
 
     def commits(self, rows: Sequence[tuple[ObjectId, Sequence[ObjectId]]]) -> list[ObjectId]:
         """A commit for each tree and its parents, all in one process."""
@@ -156,12 +159,12 @@ class Bench:
 
     def hunks(self, pairs: Sequence[tuple[ObjectId | None, ObjectId]]) -> list[tuple[Hunk, ...] | None]:
         """What leads from the first blob of each pair to the second (None: from an empty file); None of binary ones."""
-        return self._spread(self._hunks, pairs)
+        return self._spread(self._hunks, pairs, _LEAST)
 
-    def _spread(self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T]) -> list[A]:
+    def _spread(self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T], least: int) -> list[A]:
         """The work on parts of the items, on all processors at once; the answers stay in the items' order."""
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        size = max(LEAST_AT_ONCE, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
+        size = max(least, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
         parts = [items[at : at + size] for at in range(0, len(items), size)]
         if len(parts) < 2:
             return work(items) if items else []
