@@ -6,16 +6,19 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fleets import QUIET, Fleet
+from support.fleets import QUIET, Fleet, changed
 from support.queues import MOA, Queue
 from support.watched import TARGET
 
 from pytest_moa.services import evidence_places
+from pytest_moa.services.judge import JudgeOptions, judge
+from pytest_moa.services.project import OpenOptions, Project, open_project
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,13 @@ def fleet(green: Fleet, tmp_path: Path) -> Fleet:
         ["git", "remote", "set-url", "origin", str(place / "remote.git")], cwd=queue.path, check=True
     )
     return Fleet(queue)
+
+
+@pytest.fixture(scope="module")
+def opened(green: Fleet) -> Project:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        return open_project(OpenOptions(start=green.queue.path, environ=dict(os.environ), fetch=False))
 
 
 def only(fleet: Fleet, *rows: str) -> Fleet:
@@ -144,6 +154,7 @@ def test_who_breaks_what_it_does_not_own_does_not_land_alone(tmp_path: Path) -> 
     assert fleet.planned() == ["01", "02", "train"], "a new head is looked at anew"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("story", "kind"), [("red_target", "target"), ("flake_of_the_target", "flaky")])
 def test_the_target_s_own_misfortune_is_nobody_s_fault(tmp_path: Path, story: str, kind: str) -> None:
     queue = Queue(tmp_path).team(1, remote=True)
@@ -180,6 +191,7 @@ def test_static_blocks_conflicts_and_freezes_are_seen_without_running_anything(t
     assert (said.landed, set(said.classes.values())) == ([], {"held"})
 
 
+@pytest.mark.slow
 def test_squashed_work_lands_as_the_commit_that_was_gated(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2, remote=True).with_config("integration", method="squash")
     fleet = Fleet(queue)
@@ -204,58 +216,100 @@ def refuses(fleet: Fleet, *words: str) -> dict[str, str]:
     return said.classes
 
 
-def said(change: Callable[[dict[str, Any]], object], row: str = "01") -> Callable[[Fleet], object]:
-    return lambda fleet: fleet.manifest(row, change)
+def said(change: Callable[[dict[str, Any]], object]) -> Callable[[Fleet, str], object]:
+    return lambda fleet, row: fleet.manifest(row, change)
+
+
+def without_the_suite(manifest: dict[str, Any]) -> None:
+    manifest["runs"] = [run for run in manifest["runs"] if run["name"] != "whole"]
+
+
+SPOILED: dict[str, tuple[Callable[[Fleet, str], object], str]] = {
+    "another target": (said(lambda m: m.update(target="1" * 40)), "moved"),
+    "another head": (said(lambda m: m.update(head="1" * 40)), "moved"),
+    "another candidate": (said(lambda m: m.update(candidate="1" * 40)), "undetermined"),
+    "another version": (said(lambda m: m.update(moa="0")), "undetermined"),
+    "an allowance": (said(lambda m: m.update(allow=["*:** (because)"])), "undetermined"),
+    "no suite": (said(without_the_suite), "undetermined"),
+    "another record": (lambda f, row: (f.evidence / row / "record.jsonl").write_bytes(b"{}"), "undetermined"),
+    "no record": (lambda f, row: (f.evidence / row / "record.jsonl").unlink(), "undetermined"),
+    "no sums": (lambda f, row: (f.evidence / row / "SHA256SUMS").unlink(), "undetermined"),
+    "no manifest": (lambda f, row: (f.evidence / row / "evidence.json").write_bytes(b"{}"), "undetermined"),
+    "a link": (lambda f, row: (f.evidence / row / "report").symlink_to("/etc/passwd"), "undetermined"),
+    "a member": (said(lambda m: m.update(members=[{"agent": "01", "branch": "", "head": "", "runs": [], "doubts": []}])), "undetermined"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(0, len(SPOILED), 3))
+def test_spoiled_evidence_lands_nothing_and_blames_nobody(fleet: Fleet, first: int) -> None:
+    cases = list(SPOILED.values())[first : first + 3]
+    expected = {}
+    for row, (spoil, kind) in zip(("01", "02", "03"), cases, strict=True):
+        spoil(fleet, row)
+        expected[row] = kind
+    assert refuses(only(fleet, *expected)) == expected
+
+
+def test_evidence_under_another_name_is_neither_s(fleet: Fleet) -> None:
+    only(fleet, "01", "02").manifest("01", lambda m: m.update(agent="02"))
+    assert refuses(fleet) == {"02": "undetermined"}
+    fleet.manifest("01", lambda m: m.update(agent="99"))
+    said = fleet.lands()
+    assert (said.landed, said.classes) == (["02"], {"99": "undetermined"})
+
+
+def members(change: Callable[[list[Any]], object]) -> Callable[[dict[str, Any]], object]:
+    return lambda manifest: change(manifest["members"])
 
 
 @pytest.mark.parametrize(
-    ("spoil", "kind"),
+    ("change", "reason"),
     [
-        (said(lambda m: m.update(target="1" * 40)), "moved"),
-        (said(lambda m: m.update(head="1" * 40)), "moved"),
-        (said(lambda m: m.update(candidate="1" * 40)), "undetermined"),
-        (said(lambda m: m.update(agent="02")), "moved"),
-        (said(lambda m: m.update(agent="99")), "undetermined"),
-        (said(lambda m: m.update(moa="0")), "undetermined"),
-        (said(lambda m: m.update(allow=["*:** (because)"])), "undetermined"),
-        (said(lambda m: m.update(runs=[r for r in m["runs"] if r["name"] != "whole"])), "undetermined"),
-        (lambda fleet: (fleet.evidence / "01" / "record.jsonl").write_bytes(b"{}"), "undetermined"),
-        (lambda fleet: (fleet.evidence / "01" / "record.jsonl").unlink(), "undetermined"),
-        (lambda fleet: (fleet.evidence / "01" / "SHA256SUMS").unlink(), "undetermined"),
-        (lambda fleet: (fleet.evidence / "01" / "evidence.json").write_bytes(b"{}"), "undetermined"),
-        (lambda fleet: [(fleet.evidence / "01" / "report").symlink_to("/etc/passwd")], "undetermined"),
+        (members(lambda m: m.pop()), "is of the candidate"),
+        (members(lambda m: m.reverse()), "is of the candidate"),
+        (members(lambda m: m.clear()), "no train of two"),
+        (members(lambda m: m.append(m[0])), "no train of two"),
+        (members(lambda m: m[0].update(head="1" * 40)), "moved"),
+        (members(lambda m: m[0].update(agent="99")), "no agent '99'"),
+        (members(lambda m: m[1].update(runs=[])), "were not run"),
+        (members(lambda m: m[1]["runs"].append(m[1]["runs"][0])), "runs that no gate makes"),
+        (members(lambda m: m[0].update(runs=m[1]["runs"])), "none were due"),
+        (members(lambda m: m[0].update(doubts=[{"reason": "hm", "remedy": "", "whole": False}])), "none were due"),
+        (lambda m: m.update(candidate="1" * 40), "is of the candidate"),
+        (lambda m: m.update(head="1" * 40), "is of the candidate"),
+        (lambda m: m.update(branch="main"), "another branch"),
+        (lambda m: m.update(agent="01"), "moved"),
+        (lambda m: m.update(doubts=[{"reason": "hm", "remedy": "", "whole": False}]), "hm"),
+        (lambda m: m.update(not_run={"reason": "hm", "remedy": "", "whole": False}), "hm"),
+        (lambda m: m.update(runs=[]), "tells of no run"),
+        (lambda m: m.update(touched=["config"]), "the real repository was changed"),
     ],
 )  # fmt: skip
-def test_spoiled_evidence_of_one_lands_nothing(
-    fleet: Fleet, spoil: Callable[[Fleet], object], kind: str
+def test_a_train_s_manifest_that_was_changed_never_passes(
+    green: Fleet, opened: Project, tmp_path: Path, change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
-    spoil(only(fleet, "01"))
-    assert set(refuses(fleet).values()) == {kind}
+    folder = tmp_path / "train"
+    shutil.copytree(green.evidence / "train", folder)
+    changed(folder, change)
+    result = judge(opened, folder, JudgeOptions(probes=0))
+    assert result.verdict == "undetermined"
+    assert reason in (result.reason or ""), result.reason
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        said(lambda m: m["members"].pop(), "train"),
-        said(lambda m: m["members"].reverse(), "train"),
-        said(lambda m: m["members"].clear(), "train"),
-        said(lambda m: m["members"].append(m["members"][0]), "train"),
-        said(lambda m: m["members"][0].update(head="1" * 40), "train"),
-        said(lambda m: m["members"][1].update(runs=[]), "train"),
-        said(lambda m: m["members"][1]["runs"].append(m["members"][1]["runs"][0]), "train"),
-        said(lambda m: m["members"][0].update(runs=m["members"][1]["runs"]), "train"),
-        said(lambda m: m.update(candidate="1" * 40), "train"),
-        said(lambda m: m.update(branch="main"), "train"),
-        said(lambda m: m.update(agent="01"), "train"),
-        said(lambda m: m.update(doubts=[{"reason": "hm", "remedy": "", "whole": False}]), "train"),
-        lambda fleet: (fleet.evidence / "train" / "coverage.0000").unlink(),
-    ],
-)  # fmt: skip
-def test_a_spoiled_train_lands_nobody_and_is_nobody_s_fault(
-    fleet: Fleet, spoil: Callable[[Fleet], object]
+@pytest.mark.parametrize("name", ["coverage.0000", "probes-0002.json", "record-old-0002.jsonl"])
+def test_a_train_without_one_of_its_files_never_passes(
+    green: Fleet, opened: Project, tmp_path: Path, name: str
 ) -> None:
-    spoil(only(fleet, "train"))
-    assert set(refuses(fleet).values()) <= {"held", "moved", "undetermined"}
+    folder = tmp_path / "train"
+    shutil.copytree(green.evidence / "train", folder)
+    (folder / name).unlink()
+    changed(folder, lambda m: m["files"].remove(name))
+    assert judge(opened, folder, JudgeOptions(probes=0)).verdict == "undetermined"
+
+
+def test_a_spoiled_train_lands_nobody(fleet: Fleet) -> None:
+    only(fleet, "train").manifest("train", lambda m: m["members"].pop())
+    assert refuses(fleet) == {"01": "held", "02": "held"}
 
 
 def test_a_person_s_words_are_said_to_the_landing_again(fleet: Fleet) -> None:
@@ -313,6 +367,7 @@ def test_who_was_held_back_after_its_gate_does_not_land(fleet: Fleet) -> None:
     fleet.queue.holds()
 
 
+@pytest.mark.slow
 def test_a_dependency_lands_first(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2).says("01", depends_on=["02"])
     fleet = Fleet(queue)
@@ -341,6 +396,30 @@ def test_there_is_an_end_to_what_is_looked_through(fleet: Fleet, monkeypatch: py
     monkeypatch.setattr(evidence_places, "_ENTRIES", 10)
     said = fleet.lands()
     assert (said.code, "too much" in said.data["error"]["message"]) == (2, True)
+
+
+@pytest.mark.parametrize("ref", ["develop", "moa/ledger"])
+def test_a_landing_that_died_is_completed_by_the_next(fleet: Fleet, ref: str) -> None:
+    """Killed when the remote has the landing, or is about to hear of it in the ledger."""
+    mark = fleet.queue.story / "dying"
+    fleet.queue.hook(
+        "post-receive", f"grep -q refs/heads/{ref} || exit 0\n[ -e {mark} ] && exit 0\ntouch {mark}\nsleep 5"
+    )
+    call = subprocess.Popen(
+        [*MOA, "land", str(fleet.evidence), "--json", *QUIET],
+        cwd=fleet.queue.path,
+        env=fleet.queue.environ(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not mark.exists():
+        assert call.poll() is None
+        time.sleep(0.05)
+    call.kill()
+    call.wait()
+    said = fleet.lands()
+    assert (said.code, said.landed, len(said.data["already"])) == (0, [], 3)
+    fleet.queue.holds()
 
 
 @pytest.mark.slow

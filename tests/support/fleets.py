@@ -50,11 +50,15 @@ class Fleet:
 
     def manifest(self, row: str, change: Callable[[dict[str, Any]], object]) -> None:
         """A change of a folder's manifest by whoever can write the whole folder."""
-        folder = self.evidence / row
-        value = json.loads((folder / "evidence.json").read_bytes())
-        change(value)
-        (folder / "evidence.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-        mend_sums(folder)
+        changed(self.evidence / row, change)
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """The same of any folder; its sums are mended."""
+    value = json.loads((folder / "evidence.json").read_bytes())
+    change(value)
+    (folder / "evidence.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    mend_sums(folder)
 
 
 def mend_sums(folder: Path) -> None:
