@@ -23,6 +23,7 @@ from pytest_moa.model.fleet import TRAIN
 from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import GateResult
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.gate import judge as verdict_of
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.chain import Work, chain_of
 from pytest_moa.services.environment import find_python
@@ -41,7 +42,7 @@ from pytest_moa.services.gate import (
 )
 from pytest_moa.services.joint import JointOptions, subjects_of
 from pytest_moa.services.look import Looked, LookOptions, look
-from pytest_moa.services.probing import ProbesAsked, wish_of
+from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject, subject_of
 from pytest_moa.services.suite import SuiteRun
@@ -198,7 +199,13 @@ def _train_run(
         return TrainRun(chain=chain, looked=looked, unable=joint)
     own = {
         agent: replace(
-            traces, doubts=(*traces.doubts, *_doubts_about_probes(project, traces, options.probes))
+            traces,
+            doubts=(
+                *traces.doubts,
+                *_doubts_about_probes(
+                    project, quarantine, joint.cases[agent].subject, traces, options.probes
+                ),
+            ),
         )
         for agent, traces in joint.own_traces.items()
     }
@@ -341,7 +348,7 @@ def _traces(
     python = _analyst(project, subject, manifest, options.python)
     traces = traces_of(project, quarantine, subject, evidence, python)
     if isinstance(traces, Traces):
-        more = tuple(_doubts_about_probes(project, traces, options.probes))
+        more = tuple(_doubts_about_probes(project, quarantine, subject, traces, options.probes))
         return replace(traces, doubts=(*traces.doubts, *more))
     return traces
 
@@ -354,9 +361,11 @@ def _another_candidate(manifest: Manifest, here: str) -> UndeterminedError:
     )
 
 
-def _doubts_about_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -> Iterator[Doubt]:
+def _doubts_about_probes(
+    project: Project, quarantine: Quarantine, subject: Subject, traces: Traces, asked: ProbesAsked | None
+) -> Iterator[Doubt]:
     """What the course of the probes, followed again, does not show."""
-    if _fewer_probes(project, traces, asked):
+    if _fewer_probes(project, quarantine, subject, traces, asked):
         yield Doubt(
             reason="the gate asked fewer probes than the policy wants",
             remedy="Say the same --probes to both: the folder is nobody's word.",
@@ -366,10 +375,15 @@ def _doubts_about_probes(project: Project, traces: Traces, asked: ProbesAsked | 
         yield Doubt(reason=f"the probes name {strange[0][:300]}, which was not collected", remedy=_AGAIN)
 
 
-def _fewer_probes(project: Project, traces: Traces, asked: ProbesAsked | None) -> bool:
+def _fewer_probes(
+    project: Project, quarantine: Quarantine, subject: Subject, traces: Traces, asked: ProbesAsked | None
+) -> bool:
     record, wish = traces.probes, wish_of(project.policy.integrity.probes, asked)
     if record is None:
-        return False  # where some are due, their absence is a doubt of its own
+        # Where tests are known to run the lines, absence is a doubt of its own. Coverage data that name no test would
+        # leave nothing to ask: a gate that asks leaves a record even then.
+        wanted = probe_request(quarantine, subject, (), wish, labels=None)
+        return wanted is not None and verdict_of(traces.evidence, coverage=None).verdict == "passed"
     fewer = record.count is not None and (wish.count is None or record.count < wish.count)
     return fewer or (wish.thorough and wish.count != 0 and not record.thorough)
 

@@ -296,15 +296,20 @@ def test_a_train_s_manifest_that_was_changed_never_passes(
     assert reason in (result.reason or ""), result.reason
 
 
-@pytest.mark.parametrize("name", ["coverage.0000", "probes-0002.json", "record-old-0002.jsonl"])
+@pytest.mark.parametrize(
+    ("name", "probes"), [("coverage.0000", 0), ("probes-0002.json", None), ("record-old-0002.jsonl", 0)]
+)
 def test_a_train_without_one_of_its_files_never_passes(
-    green: Fleet, opened: Project, tmp_path: Path, name: str
+    green: Fleet, opened: Project, tmp_path: Path, name: str, probes: int | None
 ) -> None:
     folder = tmp_path / "train"
     shutil.copytree(green.evidence / "train", folder)
     (folder / name).unlink()
     changed(folder, lambda m: m["files"].remove(name))
-    assert judge(opened, folder, JudgeOptions(probes=0)).verdict == "undetermined"
+    result = judge(opened, folder, JudgeOptions(probes=probes))
+    assert result.verdict == "undetermined"
+    # That no probe was asked is never the folder's word.
+    assert probes == 0 or "agent 02: the gate asked fewer probes" in (result.reason or "")
 
 
 def test_a_spoiled_train_lands_nobody(fleet: Fleet) -> None:
