@@ -30,12 +30,12 @@ from pytest_moa.rules.queue.lines import Hunk
 T = TypeVar("T")
 A = TypeVar("A")
 
-MOST_AT_ONCE = 250
-"""Merges (or trees, or files) of one git process: what it says is held in memory until it ends."""
-
-_LEAST_HEADS = 8
-_LEAST = 50
-"""Fewer do not pay for a process of their own; branches on an old base take longer than results on one base."""
+_MANY = (50, 250)
+"""How many merges (or trees, or files) one git process is given. Fewer do not pay for it; of more, what it says takes
+too much memory.
+"""
+_HEADS = (8, 100)
+"""The same for branches on old bases: these take git longer, and it does not give back what it read for them."""
 
 _TREE = "040000"
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -92,7 +92,7 @@ class Bench:
     ) -> list[A]:
         """What `keep` makes of each merge, in the pairs' order. The merged trees are there afterwards only if `lasting`."""
         return self._spread(
-            partial(self._merges, keep=keep, lasting=lasting), pairs, _LEAST_HEADS if lasting else _LEAST
+            partial(self._merges, keep=keep, lasting=lasting), pairs, _HEADS if lasting else _MANY
         )
 
     def _merges(
@@ -142,7 +142,7 @@ class Bench:
 
     def touched(self, pairs: Sequence[tuple[ObjectId, ObjectId]]) -> list[Touched]:
         """What the second tree of each pair changes of the first."""
-        return self._spread(self._touched, pairs, _LEAST)
+        return self._spread(self._touched, pairs, _MANY)
 
     def commits(self, rows: Sequence[tuple[ObjectId, Sequence[ObjectId]]]) -> list[ObjectId]:
         """A commit for each tree and its parents, all in one process."""
@@ -159,12 +159,15 @@ class Bench:
 
     def hunks(self, pairs: Sequence[tuple[ObjectId | None, ObjectId]]) -> list[tuple[Hunk, ...] | None]:
         """What leads from the first blob of each pair to the second (None: from an empty file); None of binary ones."""
-        return self._spread(self._hunks, pairs, _LEAST)
+        return self._spread(self._hunks, pairs, _MANY)
 
-    def _spread(self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T], least: int) -> list[A]:
+    def _spread(
+        self, work: Callable[[Sequence[T]], list[A]], items: Sequence[T], bounds: tuple[int, int]
+    ) -> list[A]:
         """The work on parts of the items, on all processors at once; the answers stay in the items' order."""
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        size = max(least, min(MOST_AT_ONCE, -(-len(items) // (2 * threads))))
+        least, most = bounds
+        size = max(least, min(most, -(-len(items) // (2 * threads))))
         parts = [items[at : at + size] for at in range(0, len(items), size)]
         if len(parts) < 2:
             return work(items) if items else []

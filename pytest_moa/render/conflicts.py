@@ -90,17 +90,21 @@ def headline(matrix: Matrix) -> str:
     if not matrix.rows:
         return "No branch to compare yet: a branch called agent-01-name makes an agent."
     behind, pairs = len(matrix.with_target), len(matrix.pairs)
-    all_of = f"{len(matrix.rows)} branches" if len(matrix.rows) > 1 else "The one branch"
+    if len(matrix.rows) == 1:
+        return f"The one branch {'conflicts' if behind else 'merges'} with {matrix.branch}."
     if not behind and not pairs:
-        others = " and with each other" if len(matrix.rows) > 1 else ""
-        return f"No conflicts: {all_of.lower()} merge{'s' * (len(matrix.rows) == 1)} with {matrix.branch}{others}."
+        return f"No conflicts: {len(matrix.rows)} branches merge with {matrix.branch} and with each other."
     said = [f"{_conflict(behind)} with {matrix.branch}"] if behind else []
-    said += [f"{plural(pairs, 'pair')} with each other"] if pairs else []
-    return f"{all_of}: {', '.join(said)}."
+    said += [f"{_pairs(pairs)} with each other"] if pairs else []
+    return f"{len(matrix.rows)} branches: {', '.join(said)}."
 
 
 def _conflict(number: int) -> str:
     return f"{number} conflicts" if number == 1 else f"{number} conflict"
+
+
+def _pairs(number: int) -> str:
+    return "1 pair conflicts" if number == 1 else f"{number} pairs conflict"
 
 
 def _unpaired(number: int) -> str:
@@ -148,7 +152,7 @@ def _grid(matrix: Matrix, width: int) -> list[str]:
     if not 3 <= len(agents) <= GRID or sum(len(agent) + 3 for agent in agents) > width - 20:
         return []
     rows = [(a, *("—" if a == b else str(files.get(frozenset((a, b)), "·")) for b in agents)) for a in agents]
-    return _table(("", *agents), rows, width)
+    return [*_table(("", *agents), rows, width), ""]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -162,11 +166,16 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> l
         table.add_column(Text(safe(head)), overflow="fold", no_wrap=head in {"Agent", "Pair"})
     for row in rows[:ROWS]:
         # Text, so that a name in brackets is no markup of rich's.
-        table.add_row(*(Text(safe(cell)) for cell in row))
+        table.add_row(*(Text(_one_line(cell)) for cell in row))
     out = StringIO()
     Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
     more = [f"   and {len(rows) - ROWS} more rows (--json has them all)"] if len(rows) > ROWS else []
     return [*(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n")), *more]
+
+
+def _one_line(text: str) -> str:
+    """A path may hold line ends: in a table it would look like several."""
+    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _where(file: FileConflict, *, first: str, second: str) -> str:

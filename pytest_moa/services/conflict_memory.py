@@ -103,24 +103,48 @@ def remember(project: Project, memory: Memory, asked: Iterable[ObjectId]) -> Non
     if not memory.changed:
         return
     heads = _wanted(memory, dict.fromkeys(asked))
-    at = {head: number for number, head in enumerate(heads)}
-    conflicts: dict[Files, int] = {}
-    kept = _Kept(
-        form=_FORM,
-        git=_git_version(),
-        target=project.target.head,
-        heads=heads,
-        pairs=_written(memory.pairs, at, conflicts),
-        raw=_written(memory.raw, at, conflicts),
-        conflicts=[],
-    )
-    kept.conflicts = list(conflicts)
-    # A path that is no UTF-8 cannot be written: then the next call finds out again.
-    with suppress(OSError, UnicodeEncodeError):
-        data = msgspec.json.encode(kept)
+    with suppress(OSError):
+        try:
+            data = _encoded(project, memory, heads)
+        except UnicodeEncodeError:
+            # What speaks of paths that are no UTF-8 cannot be written: the next call finds out again, that alone.
+            heads = {head: known for head, known in heads.items() if _is_text((known.touched, known.files))}
+            data = _encoded(project, _text_alone(memory), heads)
         if len(data) <= _CAP:
             _write(folder_of(project) / _FILE, data)
             _prune(folder_of(project))
+
+
+def _encoded(project: Project, memory: Memory, heads: dict[ObjectId, Head]) -> bytes:
+    at = {head: number for number, head in enumerate(heads)}
+    conflicts: dict[Files, int] = {}
+    pairs, raw = _written(memory.pairs, at, conflicts), _written(memory.raw, at, conflicts)
+    return msgspec.json.encode(
+        _Kept(
+            form=_FORM,
+            git=_git_version(),
+            target=project.target.head,
+            heads=heads,
+            conflicts=list(conflicts),
+            pairs=pairs,
+            raw=raw,
+        )
+    )
+
+
+def _text_alone(memory: Memory) -> Memory:
+    def of(pairs: dict[Pair, Files]) -> dict[Pair, Files]:
+        return {pair: files for pair, files in pairs.items() if _is_text(files)}
+
+    return Memory(memory.heads, of(memory.pairs), of(memory.raw))
+
+
+def _is_text(value: object) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wanted(memory: Memory, asked: dict[ObjectId, None]) -> dict[ObjectId, Head]:

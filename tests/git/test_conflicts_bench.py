@@ -92,9 +92,9 @@ def test_hunks_of_many_files_in_one_comparison(repo: Repo, bench: Bench) -> None
 
 
 def test_answers_stay_in_order_however_the_work_is_spread(repo: Repo, bench: Bench) -> None:
-    blobs = [blob(repo, b"x\n" * (number % 7 + 1)) for number in range(700)]
+    blobs = [blob(repo, b"x\n" * (number % 7 + 1)) for number in range(1300)]
     answers = bench.hunks([(None, one) for one in blobs])
-    assert [hunks[0].new for hunks in answers if hunks] == [number % 7 + 1 for number in range(700)]
+    assert [hunks[0].new for hunks in answers if hunks] == [number % 7 + 1 for number in range(1300)]
 
 
 @pytest.fixture

@@ -368,7 +368,12 @@ def test_paths_of_any_bytes_are_compared_and_told(repo: Repo) -> None:
     odd = 'odd\n"\udce9|`'
     for agent in ("03", "04"):
         repo.agent(agent).writes({odd: agent}).commits()
-    assert named(matrix(repo)) == named(matrix(repo)) == {("03", "04"): (odd,)}
+    repo.agent("05").writes({"core.py": TEN + "x\n"}).commits()
+    assert named(matrix(repo)) == {("03", "04"): (odd,)}
+    again = matrix(repo)
+    assert named(again) == {("03", "04"): (odd,)}
+    # A cache of text cannot hold them; what does not speak of them is remembered all the same.
+    assert again.merges_tried == 3
 
 
 def test_callers_at_once_do_not_disturb_each_other(repo: Repo) -> None:
