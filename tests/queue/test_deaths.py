@@ -112,8 +112,8 @@ def test_killed_at_every_step_the_next_run_finishes_the_job(tmp_path: Path) -> N
     calls = (seen.story / "git-calls").read_text().splitlines()
     steps: dict[str, list[int]] = {}
     for number, call in enumerate(calls, start=1):
-        words = [w for w in call.split() if not w.startswith("-") and "=" not in w]
-        steps.setdefault(words[0], []).append(number)
+        words = [word for word in call.split() if not word.startswith("-") and "=" not in word]
+        steps.setdefault(words[0] if words else call, []).append(number)
     places = sorted({n for numbers in steps.values() for n in (numbers[0], numbers[-1])})
     print(f"{len(calls)} calls, {len(places)} places of {steps}")
     for at in places:
