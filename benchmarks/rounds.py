@@ -1,6 +1,6 @@
 """What a round of the queue costs: against one plain run of the same suite, and against mergetrain on the same branches.
 
-Every run of tests is counted by the project's own conftest. `python benchmarks/queue.py --help` says the rest.
+Every run of tests is counted by the project's own conftest. `python benchmarks/rounds.py --help` says the rest.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def pair(seconds: float) -> tuple[float, float]:
     with place() as folder:
         queue = Queue(folder)
         queue.base.update(with_load(seconds))
-        said = queue.team(12).integrates("--all", within=600)
+        said = queue.team(12).integrates("--all", env={}, within=600)
         require((len(said.landed), said.runs) == (12, 1), said.out + said.err)
         began = time.monotonic()
         done = subprocess.run(
@@ -127,7 +127,7 @@ def against_the_peer(peer: str | None, only: str) -> None:
 def ours(folder: Path, tells: Tells, _peer: str) -> Row:
     queue = Queue(folder).team(12, remote=True)
     tells(queue)
-    said = queue.integrates("--all")
+    said = queue.integrates("--all", env={})
     words = [
         f"{row['agent']} {row['class']}" + (f" with {'+'.join(row['with'])}" if row["with"] else "")
         for row in said.data.get("rejected", [])
