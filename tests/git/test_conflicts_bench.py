@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from support.repos import Repo
 
 from pytest_moa.errors import RepositoryError
+from pytest_moa.git import owned
 from pytest_moa.git.conflicts import Bench, outside_graph
 from pytest_moa.git.merge_tree import MergeTree, merge_tree
 from pytest_moa.git.repository import open_repository
@@ -162,3 +165,23 @@ def test_the_graph_outside_the_target(repo: Repo) -> None:
     top = repo.branch("side").writes({"b": "c\n"}).commits()
     assert outside_graph(open_repository(repo.path), first, [top, first]) == {top: (side,), side: (first,)}
     assert outside_graph(open_repository(repo.path), first, []) == {}
+
+
+def test_scratch_lies_in_memory_where_there_is_room_and_is_swept_when_its_owner_died(
+    repo: Repo, tmp_path: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_repository(repo.path)
+    for place, room, wanted in ((tmp_path, 0, tmp_path), (tmp_path, 1 << 60, isolated / "tmp")):
+        monkeypatch.setattr(owned, "_MEMORY", place)
+        monkeypatch.setattr(owned, "_ROOM", room)
+        with Bench.open(opened) as bench:
+            assert bench.scratch.parent == wanted
+    monkeypatch.setattr(owned, "_MEMORY", tmp_path / "not-there")
+    with Bench.open(opened) as bench:
+        assert bench.scratch.parent == isolated / "tmp"
+    monkeypatch.setattr(owned, "_MEMORY", tmp_path)
+    left = tmp_path / "moa-left"
+    left.mkdir()
+    dead = replace(owned.this_process(), started="1")
+    (left / "owner.json").write_text(json.dumps(asdict(dead)), encoding="utf-8")
+    assert [folder.path for folder in owned.abandoned()] == [left]
