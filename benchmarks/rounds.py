@@ -6,6 +6,7 @@ Every run of tests is counted by the project's own conftest. `python benchmarks/
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def pair(seconds: float) -> tuple[float, float]:
     with place() as folder:
         queue = Queue(folder)
         queue.base.update(with_load(seconds))
-        said = queue.team(12).integrates("--all", env={}, within=600)
+        queue.team(12)
+        with redirect_stdout(io.StringIO()):
+            said = queue.integrates("--all", env={}, within=600)
         require((len(said.landed), said.runs) == (12, 1), said.out + said.err)
         began = time.monotonic()
         done = subprocess.run(
@@ -127,7 +130,8 @@ def against_the_peer(peer: str | None, only: str) -> None:
 def ours(folder: Path, tells: Tells, _peer: str) -> Row:
     queue = Queue(folder).team(12, remote=True)
     tells(queue)
-    said = queue.integrates("--all", env={})
+    with redirect_stdout(io.StringIO()):
+        said = queue.integrates("--all", env={})
     words = [
         f"{row['agent']} {row['class']}" + (f" with {'+'.join(row['with'])}" if row["with"] else "")
         for row in said.data.get("rejected", [])
