@@ -20,7 +20,7 @@ from pytest_moa.errors import UndeterminedError
 from pytest_moa.model.evidence import ForeignModule
 from pytest_moa.testing.process import HEAD, TAIL, Output
 from pytest_moa.testing.request import Group
-from pytest_moa.testing.run import analyse, run_child
+from pytest_moa.testing.run import Question, analyse, analyse_each, run_child
 from pytest_moa.testing.settings import CoverageSettings
 
 EVERYTHING = """
@@ -108,6 +108,38 @@ def test_a_file_that_does_not_parse_is_named(project: Any) -> None:
     project.has("broken.py", "def f(:\n")
     with pytest.raises(UndeterminedError, match=r"broken\.py cannot be analysed"):
         project.lines("mod.py", "broken.py")
+
+
+def test_many_questions_of_one_run_are_answered_apart(project: Any) -> None:
+    project.has("a.py", "def f():\n    return 1\n").has("b.py", "def f():\n    return 1\n")
+    project.has("t/a/test_a.py", "import a, b\ndef test_a(): assert a.f() and b.f()\n")
+    project.has("t/b/test_b.py", "import b\ndef test_b(): pass\n")
+    groups = tuple(Group(label=name, paths=(f"t/{name}",)) for name in "ab")
+    project.runs(source_dirs=(".",), source_roots=(".",), groups=groups)
+    project.has("c.py", "def f(:\n")
+    questions = {
+        "a": Question(paths=("a.py", "b.py"), contexts=("a",)),
+        "c": Question(paths=("b.py", "c.py"), contexts=("b",)),
+        "b": Question(paths=("b.py",), contexts=("b",)),
+        "both": Question(paths=("b.py",), contexts=("a", "b")),
+        "all": Question(paths=("b.py",)),
+        "none": Question(paths=()),
+    }
+    answers = analyse_each(project.request, questions, CoverageSettings())
+    assert isinstance(answers["c"], UndeterminedError)
+    assert "c.py cannot be analysed" in str(answers["c"])
+    missing = {
+        name: {file.path: set(file.missing) for file in files}
+        for name, files in answers.items()
+        if isinstance(files, tuple)
+    }
+    assert missing == {
+        "a": {"a.py": set(), "b.py": set()},
+        "b": {"b.py": {2}},
+        "both": {"b.py": set()},
+        "all": {"b.py": set()},
+        "none": {},
+    }
 
 
 def test_settings_of_the_project_cannot_decide_for_moa(project: Any, outcomes: Any) -> None:

@@ -387,6 +387,7 @@ class Switch:
         self.each = bool(order["probes"] or order["each"])
         self.label = ""
         self.group = ""
+        self.labels: dict[str, str] = {}
         self.places: list[tuple[str, str]] = sorted(
             (
                 (os.path.join(order["project"], path), label)
@@ -399,8 +400,7 @@ class Switch:
     def to(self, item: Any) -> None:
         if self.tracing is None:
             return
-        path = os.path.realpath(str(getattr(item, "path", None) or item.fspath)) if self.places else ""
-        self.group = self.label_of(path)
+        self.group = self.label_of(str(getattr(item, "path", None) or item.fspath)) if self.places else ""
         self.change(self.group + "|" + item.nodeid if self.each else self.group)
 
     def change(self, label: str) -> None:
@@ -418,7 +418,12 @@ class Switch:
         yield
         self.change(before)
 
-    def label_of(self, path: str) -> str:
+    def label_of(self, file: str) -> str:
+        if file not in self.labels:  # a file's tests are many
+            self.labels[file] = self.find_label(os.path.realpath(file))
+        return self.labels[file]
+
+    def find_label(self, path: str) -> str:
         for place, label in self.places:
             place = os.path.normpath(place)  # noqa: PLW2901 - the same place, spelled plainly
             if path == place or path.startswith(place + os.sep):
