@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.faults import Forking
-
 from invariants.truth import Suites
+from support.faults import Forking
 
 
 @pytest.fixture(scope="session")

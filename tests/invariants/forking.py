@@ -23,7 +23,13 @@ NEEDED = {
         "pytest_moa.render.json_contract",
         "pytest_moa.services.recovery",
     ),
-    "pytest": ("pytest", "_pytest.assertion.rewrite", "_pytest.terminal", "_pytest.junitxml", "_pytest.doctest"),
+    "pytest": (
+        "pytest",
+        "_pytest.assertion.rewrite",
+        "_pytest.terminal",
+        "_pytest.junitxml",
+        "_pytest.doctest",
+    ),
 }
 
 

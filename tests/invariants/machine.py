@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from support.faults import Answer, AtGit, Fault, Forking, Hook, InTests, Limit, Patched, Signal
-
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from invariants.promises import Call, Promises
 from invariants.truth import Suites
 from invariants.world import KNOBS, WORKS, Head, Work, World
+from support.faults import Answer, AtGit, Fault, Forking, Hook, InTests, Limit, Patched, Signal
 
 KILL = "kill -9 $PPID\nsleep 0.05"
 ALL = ("integrate", "--all", "--json", "--probes", "0")
@@ -48,7 +46,13 @@ FAULTS = (
     "clock_that_jumps",
     "lock",
 )
-LOCKS = ("refs/heads/develop.lock", "index.lock", "packed-refs.lock", "refs/remotes/origin/develop.lock", "HEAD.lock")
+LOCKS = (
+    "refs/heads/develop.lock",
+    "index.lock",
+    "packed-refs.lock",
+    "refs/remotes/origin/develop.lock",
+    "HEAD.lock",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +174,11 @@ class Player:
     def _at(self, name: str, script: str) -> Fault:
         if name.endswith("in tests"):
             return InTests(script=script)
-        return AtGit(pattern=self.landing, when="after" if name.endswith("after the landing") else "before", script=f"({script})")
+        return AtGit(
+            pattern=self.landing,
+            when="after" if name.endswith("after the landing") else "before",
+            script=f"({script})",
+        )
 
     def _head(self, name: str, number: int, agent: str | None) -> Planned:
         world = self.world
@@ -185,7 +193,7 @@ class Player:
         fault = self._at(name, world.script_for_branch(agent, new))
         return Planned(fault=fault, moved=(new,), gone=(old,) if isinstance(fault, InTests) else ())
 
-    def _outer(self, name: str, number: int) -> Planned:
+    def _outer(self, name: str, number: int) -> Planned:  # noqa: PLR0911 - one kind of fault each
         if name.startswith("clock"):
             return Planned(fault=Patched(name=name))
         match name:
@@ -197,7 +205,9 @@ class Player:
             case "killed with its children":
                 return Planned(fault=Signal(after=number / 40, group=True))
             case "interrupted":
-                return Planned(fault=Signal(after=number / 40, number=(signal.SIGINT, signal.SIGTERM)[number % 2]))
+                return Planned(
+                    fault=Signal(after=number / 40, number=(signal.SIGINT, signal.SIGTERM)[number % 2])
+                )
             case "disk full":
                 return Planned(fault=Limit(size=(0, 100, 1000, 5000, 50_000)[number % 5]))
             case "lock":
@@ -209,7 +219,9 @@ class Player:
 
     # Calls
 
-    def integrates(self, *argv: str, planned: Planned | None = None, place: int = 0, quiet: bool = False) -> Answer:
+    def integrates(
+        self, *argv: str, planned: Planned | None = None, place: int = 0, quiet: bool = False
+    ) -> Answer:
         """One call of moa, under a fault, and everything that holds afterwards."""
         return self.at_once([(argv or ALL, place)], planned or Planned(), quiet=quiet)[0]
 
@@ -221,7 +233,9 @@ class Player:
         start, before = len(self.promises.moves()), dict(world.heads)
         made = self._locks(planned.lock)
         running = [
-            world.begins(world.places[place % len(world.places)], argv, planned.fault if number == 0 else None)
+            world.begins(
+                world.places[place % len(world.places)], argv, planned.fault if number == 0 else None
+            )
             for number, (argv, place) in enumerate(calls)
         ]
         answers = [one.answer() for one in running]
@@ -291,10 +305,10 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.player: Player
-        self.busy = False
 
     @initialize(
-        team=st.lists(st.tuples(A_WORK, A_KNOB), min_size=3, max_size=5), local=st.sampled_from((False, False, True))
+        team=st.lists(st.tuples(A_WORK, A_KNOB), min_size=3, max_size=5),
+        local=st.sampled_from((False, False, True)),
     )
     def begins(self, team: list[tuple[Work, str]], *, local: bool) -> None:
         place = Path(tempfile.mkdtemp(dir=self.place))
@@ -327,7 +341,11 @@ class Machine(RuleBasedStateMachine):
     def rewinds(self, steps: int) -> None:
         self.player.rewinds(steps)
 
-    @rule(word=st.sampled_from(("ready", "unready", "freeze", "unfreeze")), agent=AN_AGENT, place=st.integers(0, 1))
+    @rule(
+        word=st.sampled_from(("ready", "unready", "freeze", "unfreeze")),
+        agent=AN_AGENT,
+        place=st.integers(0, 1),
+    )
     def says(self, word: str, agent: str, place: int) -> None:
         if self.player.world.local:
             place = 0
@@ -360,10 +378,6 @@ class Machine(RuleBasedStateMachine):
             self.player.settles()
 
 
-def playing(place: Path, moa: Forking, suites: Suites) -> Callable[[], Machine]:
+def playing(place: Path, moa: Forking, suites: Suites) -> type[Machine]:
     """A machine that plays there."""
-    kind = type("Machine", (Machine,), {"place": place, "moa": moa, "suites": suites})
-    return kind
-
-
-_ = precondition
+    return type("Machine", (Machine,), {"place": place, "moa": moa, "suites": suites})

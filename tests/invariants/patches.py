@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest_moa.git.ledger
+import pytest_moa.git.quarantine
+import pytest_moa.services.carrier
+import pytest_moa.services.queue
 from pytest_moa.git import landing as git_landing
-from pytest_moa.git import ledger
-from pytest_moa.git.quarantine import Quarantine
-from pytest_moa.git.repository import resolve
 from pytest_moa.rules.queue.steps import Tried
-from pytest_moa.services import asking, carrier, landing, queue, recovery
+from pytest_moa.rules.standing import Standing
+from pytest_moa.services import landing
+
+# What is patched is what these modules imported, which no type says is theirs.
+carrier: Any = pytest_moa.services.carrier
+queue: Any = pytest_moa.services.queue
+quarantine: Any = pytest_moa.git.quarantine
+ledger: Any = pytest_moa.git.ledger
 
 
 def _clock(days: list[int]) -> None:
@@ -63,7 +72,7 @@ def believes_that_everything_is_green() -> None:
         found = judged(self, step, joint, differences)
         return Tried(kind="green", runs=found.runs) if found.kind == "red" else found
 
-    carrier.Carrier._came = came  # type: ignore[method-assign]
+    carrier.Carrier._came = came
 
 
 def lands_what_was_not_tested() -> None:
@@ -130,25 +139,20 @@ def deletes_the_branch() -> None:
 
 def honours_no_word() -> None:
     """Nobody is asked whether the target is frozen or somebody held back."""
-    queue.standing = lambda *_args, **_more: asking.Standing()
+    queue.standing = lambda *_args, **_more: Standing()
     carrier.require_thawed = lambda *_: None
 
 
 def leaves_its_quarantine() -> None:
-    from contextlib import contextmanager
-
-    from pytest_moa.git.owned import owned_folder
-
-    opened = Quarantine.open
+    opened = quarantine.Quarantine.open
 
     @contextmanager
     def left(repo: Any) -> Any:
-        with opened(repo) as quarantine:
-            (quarantine.root.parent / "moa-left").mkdir(exist_ok=True)
-            yield quarantine
+        with opened(repo) as found:
+            (found.root.parent / "moa-left").mkdir(exist_ok=True)
+            yield found
 
-    Quarantine.open = staticmethod(left)  # type: ignore[method-assign, assignment]
-    del owned_folder
+    quarantine.Quarantine.open = staticmethod(left)
 
 
 def brings_back_what_was_taken() -> None:
@@ -163,6 +167,3 @@ def brings_back_what_was_taken() -> None:
         return []
 
     carrier.land = land
-
-
-_ = (recovery, resolve)

@@ -7,10 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-
-from support.faults import Answer
+from typing import Any
 
 from invariants.world import LEDGER, TARGET, Head, Place, World
+from support.faults import Answer
 
 ENDS = {0, 1, 2, 3, 4, 5, 130}
 """Exit codes that say something; 70 is a bug of moa's."""
@@ -135,7 +135,8 @@ class Promises:
         assert len(parents) == 2, f"{commit} is no merge of two"
         assert parents[1] == head, f"{commit} says that it brings {head} and brings {parents[1]}"
         known = self.world.known.get(head)
-        assert known is not None and known.agent == agent, f"{commit}: {head} was never agent {agent}'s"
+        assert known is not None, f"{commit}: nobody ever had {head}"
+        assert known.agent == agent, f"{commit}: {head} was never agent {agent}'s"
         assert known in [*call.before.values(), *call.moved], f"{commit} landed a head that was old before"
         assert known not in call.gone, f"{commit} landed {head}, which its branch had left before"
         assert not known.low, f"{commit} landed {head}, whose lines are not tested"
@@ -183,7 +184,9 @@ class Promises:
         truth, told = self.world.truth, f"{head} is told {kind!r}, with {others}:\n{answer}"
         bases = [move.new for move in self.moves()[max(0, call.start - 1) :]]
         company = [
-            known.commit for known in self.world.known.values() if known.agent in others and known.agent != head.agent
+            known.commit
+            for known in self.world.known.values()
+            if known.agent in others and known.agent != head.agent
         ]
         match kind:
             case "coverage":
@@ -198,7 +201,8 @@ class Promises:
                 ), told
             case "undetermined" | "integrity" | "flaky" | "hang":
                 # Nothing of this kind is in this world; where a disk is full or a process was killed, moa may not know.
-                assert kind == "undetermined" and not call.quiet, told
+                assert kind == "undetermined", told
+                assert not call.quiet, told
             case _:
                 raise AssertionError(f"an unknown class: {told}")
 
@@ -240,9 +244,11 @@ class Promises:
         assert not twice, f"the ledger tells a landing twice: {twice}\n{_told(call)}"
         if call.quiet:
             line = set(self.world.truth.git("rev-list", "--first-parent", self.world.target()).split())
-            assert every & line <= told.keys(), f"the ledger lacks {every & line - told.keys()}\n{_told(call)}"
+            assert every & line <= told.keys(), (
+                f"the ledger lacks {every & line - told.keys()}\n{_told(call)}"
+            )
 
-    def events(self) -> list[dict[str, object]]:
+    def events(self) -> list[dict[str, Any]]:
         """The ledger that everybody shares, read by plain git."""
         repo = self.world.repo
         if not repo.has(LEDGER):

@@ -41,9 +41,7 @@ class Suites:
                 archive.extractall(place / "tree", filter="data")
             environ = {**_PLAIN, "PATH": os.environ["PATH"], "TMPDIR": str(place), "HOME": str(place)}
             argv = ["-q", "-p", "no:cacheprovider"]
-            answer = self.pytest.begins(
-                argv, cwd=place / "tree", environ=environ, marks=place
-            ).answer()
+            answer = self.pytest.begins(argv, cwd=place / "tree", environ=environ, marks=place).answer()
             assert answer.code in {0, 1, 2}, f"plain pytest could not say anything: {answer}"
             return answer.code == 0
         finally:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from invariants.truth import Suites, Truth
 from support.faults import GIT, Answer, Fault, Forking, Hook, Running, begins
 from support.repos import Repo, run
-
-from invariants.truth import Suites, Truth
 
 TARGET = "refs/heads/develop"
 LEDGER = "refs/heads/moa/ledger"
@@ -69,7 +68,7 @@ BASE: dict[str, str] = {
 KNOBS = ("left", "middle", "right")
 
 
-def files_of(work: Work, agent: str, number: int, knob: str) -> dict[str, str]:
+def files_of(work: Work, agent: str, number: int, knob: str) -> dict[str, str]:  # noqa: PLR0911 - one kind of work each
     """What an agent commits. The number makes names its own, so that truth follows from what is merged alone."""
     name, tests = f"part_{agent}_{number}", f"tests/agent{agent}"
     source, test = f"app/{name}.py", f"{tests}/test_{name}.py"
@@ -79,7 +78,10 @@ def files_of(work: Work, agent: str, number: int, knob: str) -> dict[str, str]:
 
     match work:
         case "green":
-            return {source: f"def {name}(x):\n    return x + {number}\n", test: tested(f"{name}(1) == {1 + number}")}
+            return {
+                source: f"def {name}(x):\n    return x + {number}\n",
+                test: tested(f"{name}(1) == {1 + number}"),
+            }
         case "red":
             return {source: f"def {name}(x):\n    return x - 1\n", test: tested(f"{name}(1) == 2")}
         case "breaks":
@@ -176,7 +178,9 @@ class World:
         self.outside = [self._outside(place) for place in self.places]
 
     def _people(self) -> None:
-        identity = "[user]\n\tname = Person\n\temail = person@example.invalid\n[init]\n\tdefaultBranch = main\n"
+        identity = (
+            "[user]\n\tname = Person\n\temail = person@example.invalid\n[init]\n\tdefaultBranch = main\n"
+        )
         for name in ("a", "b"):
             home = self.place / f"home-{name}"
             (home / "tmp").mkdir(parents=True)
@@ -302,17 +306,24 @@ class World:
             if name.startswith(("refs/heads/", "refs/tags/")) and name not in {TARGET, LEDGER}
         }
         head = (git / "HEAD").read_text()
-        return {"config": (git / "config").read_text(), "HEAD": head if head.startswith("ref:") else "detached", **refs}
+        return {
+            "config": (git / "config").read_text(),
+            "HEAD": head if head.startswith("ref:") else "detached",
+            **refs,
+        }
 
     def changed_outside(self) -> list[str]:
         """What moa changed in the clones although it is not moa's. In a local world branches are agents' to move."""
         found = []
         for place, before in zip(self.places, self.outside, strict=True):
+            earlier = before
             now = self._outside(place)
             if self.local:
                 now = {k: v for k, v in now.items() if not k.startswith("refs/heads/agent-")}
-                before = {k: v for k, v in before.items() if not k.startswith("refs/heads/agent-")}
-            found += [f"{place.path.name}: {k}" for k in now.keys() | before.keys() if now.get(k) != before.get(k)]
+                earlier = {k: v for k, v in earlier.items() if not k.startswith("refs/heads/agent-")}
+            found += [
+                f"{place.path.name}: {k}" for k in now.keys() | earlier.keys() if now.get(k) != earlier.get(k)
+            ]
         return found
 
     def status(self, place: Place) -> str:
@@ -333,4 +344,3 @@ class World:
             except OSError:
                 continue
         return found
-
