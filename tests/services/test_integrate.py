@@ -340,25 +340,23 @@ def test_python_m_does_not_import_from_the_work_tree(team: Team) -> None:
     assert (done.returncode, "moa, version" in done.stdout) == (0, True), done.stderr
 
 
-def test_a_refused_landing_does_not_hide_what_landed_before(team: Team, tmp_path: Path) -> None:
+def test_a_refused_landing_of_several_lands_none_and_says_why(team: Team, tmp_path: Path) -> None:
     for agent, name in (("03", "inc"), ("04", "dec"), ("05", "neg")):
         team.green(agent, name)
     remote = team.repo.with_remote(tmp_path / "remote.git")
+    before = remote.head("refs/heads/develop")
     hook = remote.path / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    flag = tmp_path / "once"
     hook.write_text(
         "#!/bin/sh\nwhile read old new ref; do\n"
-        f'  if [ "$ref" = refs/heads/develop ]; then [ ! -e {flag} ] || {{ echo no more today; exit 1; }}; touch {flag}; fi\n'
+        '  if [ "$ref" = refs/heads/develop ]; then echo not today; exit 1; fi\n'
         "done\n"
     )
     hook.chmod(0o755)
     answer = team.moa("integrate", "03", "04", "05", "--json")
-    data = answer.data
-    assert (answer.code, [a["agent"] for a in data["landed"]]) == (1, ["03"])
-    assert [(r["agent"], r["class"]) for r in data["rejected"]] == [("04", "target"), ("05", "held")]
-    assert "no more today" in data["rejected"][0]["reason"]
-    assert data["target"]["after"] == data["landed"][0]["commit"] == remote.head("refs/heads/develop")
+    assert (answer.code, answer.data["error"]["kind"]) == (2, "repository")
+    assert "not today" in answer.data["error"]["reason"]
+    assert remote.head("refs/heads/develop") == before
 
 
 def test_what_a_death_after_the_push_left_undone_is_done_by_the_next_run(team: Team, tmp_path: Path) -> None:

@@ -215,7 +215,8 @@ class Round:
             yield from self._one_by_one(todo)
         else:
             self.bisections += 1
-            yield from self._bisect(todo, red)
+            # A run that broke without a failing test was not seen twice: nobody is blamed before it is.
+            yield from self._bisect(todo, red, seen=bool(red))
         return self._left(todo)
 
     def _confirm(
