@@ -167,6 +167,17 @@ def test_the_graph_outside_the_target(repo: Repo) -> None:
     assert outside_graph(open_repository(repo.path), first, []) == {}
 
 
+def test_a_base_whose_tree_is_missing_is_no_empty_base(
+    repo: Repo, bench: Bench, pair: tuple[str, str]
+) -> None:
+    oid = tree(repo, "develop")
+    (repo.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    with pytest.raises(RepositoryError, match="Could not merge"):
+        bench.merges([pair], tree_of)
+    with pytest.raises(RepositoryError, match="Could not merge"):
+        merge_tree(bench.git, *pair)
+
+
 def test_scratch_lies_in_memory_where_there_is_room_and_is_swept_when_its_owner_died(
     repo: Repo, tmp_path: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

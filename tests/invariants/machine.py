@@ -230,7 +230,7 @@ class Player:
     ) -> list[Answer]:
         """Several at the same time; the first is the one that something happens to."""
         world = self.world
-        start, before = len(self.promises.moves()), dict(world.heads)
+        start, before, litter = len(self.promises.moves()), dict(world.heads), world.litter()
         made = self._locks(planned.lock)
         running = [
             world.begins(
@@ -256,6 +256,7 @@ class Player:
             frozen=world.frozen,
             held=frozenset(world.held),
             quiet=quiet,
+            litter=litter,
         )
         self.last = call
         self.promises.holds(call)

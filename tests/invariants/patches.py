@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -76,33 +77,34 @@ def believes_that_everything_is_green() -> None:
 
 
 def lands_what_was_not_tested() -> None:
-    """Something else than the tested tree goes in: here a later file of the same message."""
-    whole = landing.land
+    """A commit with the right parents and the right words, whose tree is the agent's own instead of the merge."""
 
     def land(project: Any, chain: Any) -> list[str]:
         store = chain.quarantine.store
         parents = store.text("rev-list", "--parents", "-n1", chain.top).split()[1:]
         message = store.text("show", "-s", "--format=%B", chain.top)
         words = [word for parent in parents for word in ("-p", parent)]
-        tree = store.text("rev-parse", f"{parents[1]}^{{tree}}")
         who = ("-c", "user.name=mutant", "-c", "user.email=mutant@localhost")
-        other = store.text(*who, "commit-tree", tree, *words, "-m", message)
-        object.__setattr__(chain, "top", other) if hasattr(chain, "top") else None
-        return whole(project, chain)
+        other = store.text(*who, "commit-tree", f"{parents[1]}^{{tree}}", *words, "-m", message)
+        last = replace(chain.links[-1], commit=other)
+        return landing.land(project, replace(chain, links=(*chain.links[:-1], last)))
 
     carrier.land = land
 
 
 def pays_no_heed_to_moved_heads() -> None:
+    """What was pinned lands, wherever its branch is by now."""
     carrier.moved_heads = lambda *_: ()
 
 
 def does_not_tell_the_ledger() -> None:
+    """Landings are nobody's history."""
     carrier.record = lambda *_args, **_more: []
     queue.recover = lambda *_args, **_more: []
 
 
 def tells_the_ledger_twice() -> None:
+    """Every landing is two events."""
     record = carrier.record
 
     def twice(project: Any, events: Any, **more: Any) -> Any:
@@ -144,6 +146,7 @@ def honours_no_word() -> None:
 
 
 def leaves_its_quarantine() -> None:
+    """A folder stays behind."""
     opened = quarantine.Quarantine.open
 
     @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from invariants.truth import Suites, Truth
-from support.faults import GIT, Answer, Fault, Forking, Hook, Running, begins
+from support.faults import GIT, Answer, Fault, Forking, Hook, Patched, Running, begins
 from support.repos import Repo, run
 
 TARGET = "refs/heads/develop"
@@ -148,7 +148,7 @@ class Place:
 class World:
     """`foreign` are commits that people put on the target. `dropped` are those that people took from it again.
 
-    `heads` is where each agent's branch has to be; `known` every head that there ever was.
+    `mutant` is what every call of moa is changed by. `heads` is where each agent's branch has to be; `known` every head that there ever was.
     """
 
     place: Path
@@ -160,6 +160,7 @@ class World:
     held: dict[str, str] = field(default_factory=dict)
     frozen: bool = False
     number: int = 0
+    mutant: str | None = None
 
     def __post_init__(self) -> None:
         self.story = self.place / "story"
@@ -274,7 +275,8 @@ class World:
         story = self.story / place.path.name
         story.mkdir(exist_ok=True)
         environ = place.environ(story)
-        return begins(self.moa, argv, fault, cwd=place.path, environ=environ, story=story)
+        patch = fault.name if isinstance(fault, Patched) else self.mutant
+        return begins(self.moa, argv, fault, patch=patch, cwd=place.path, environ=environ, story=story)
 
     def _hook(self, hook: Hook) -> None:
         folder = self.repo.path / "hooks"
@@ -329,6 +331,10 @@ class World:
     def status(self, place: Place) -> str:
         """What git says of a clone's work tree, untracked files included."""
         return Repo(place.path).git("--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
+
+    def litter(self) -> frozenset[str]:
+        """Names in the temporary folders of all places."""
+        return frozenset(path.name for place in self.places for path in place.temporary.iterdir())
 
     def alive(self) -> list[str]:
         """Processes of this world that live."""

@@ -13,6 +13,7 @@ import pytest
 from support.repos import Repo
 
 from pytest_moa.errors import AgentError
+from pytest_moa.git.conflicts import Bench
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.conflicts import Matrix, PairConflict, Place, Span
 from pytest_moa.services import conflict_memory
@@ -181,9 +182,9 @@ def test_shared_work_that_conflicts_with_the_target_itself_is_compared_as_git_wo
 
 def test_branches_in_conflict_with_the_target_are_told_and_paired_on_request_alone(repo: Repo) -> None:
     repo.agent("03").writes({"core.py": numbered(l5="drei"), "other.py": numbered(l1="drei")}).commits()
-    repo.agent("04").writes({"other.py": numbered(l1="vier")}).commits()
     repo.agent("05").writes({"new": TEN}).commits()
     repo.writes({"core.py": numbered(l2="zwei", l5="target")}).commits()
+    repo.agent("04").writes({"other.py": numbered(l1="vier")}).commits()
     found = matrix(repo)
     assert behind(found) == {"03": ("core.py",)}
     assert found.with_target[0].files[0].places == (Place(Span(5, 5), Span(5, 5)),)
@@ -339,6 +340,25 @@ def test_objects_that_are_damaged_in_the_cache_are_made_again(repo: Repo) -> Non
     found = matrix(repo)
     assert len(found.pairs) == 3
     assert found.notes == ()
+
+
+def test_objects_of_which_a_part_is_gone_are_made_again(repo: Repo) -> None:
+    """The merged trees are there, and what they hold is not."""
+    for agent in ("03", "04", "05"):
+        repo.agent(agent).writes({"d/a": numbered(l5=agent)}).commits()
+    repo.writes({"d/b": "the target went on\n"}).commits()
+    first = matrix(repo)
+    kept = cache_of(repo)
+    roots = [known.tree for known in conflict_memory.recall(opened(repo)).heads.values() if known.tree]
+    with Bench.open(opened(repo).repo, kept) as bench:
+        words = "".join(f"{root}\n" for root in roots).encode()
+        bench.git.run("pack-objects", "-q", str(kept / "pack/less"), input=words)
+    for file in (kept / "pack").glob("pack-*"):
+        file.unlink()
+    repo.agent("05").writes({"d/a": numbered(l5="cinq")}).commits()
+    found = matrix(repo)
+    assert list(named(found)) == list(named(first))
+    assert (found.notes, found.uncompared) == ((), ())
 
 
 def test_objects_that_are_gone_from_the_cache_are_made_again(repo: Repo) -> None:

@@ -212,7 +212,7 @@ def test_code_installed_from_another_checkout_is_never_what_is_judged(tmp_path: 
     team.agent("03", "wrong").writes({f"{place}/core.py": CORE.replace("2 *", "3 *")}).commits()
     # The desk's checkout (develop, which answers 4) is what is installed: the branch (which answers 6) must be run.
     root = team.path / ("src" if layout == "src" else ".")
-    answer = team.moa("gate", "03", "--json", env={"PYTHONPATH": str(root)})
+    answer = team.moa("gate", "03", "--json", env={"PYTHONPATH": str(root)}, fresh=True)
     assert answer.data["verdict"] == "failed", answer.data["reason"]
     assert "assert 6 == 4" in answer.data["failures"][0]["message"]
 

@@ -192,7 +192,7 @@ class Forking:
         self._started.append((process, ours))
         return ours
 
-    def begins(  # what a process is made of
+    def begins(
         self,
         argv: Sequence[str],
         *,
@@ -200,15 +200,19 @@ class Forking:
         environ: Mapping[str, str],
         marks: Path,
         fault: Fault | None = None,
+        patch: str | None = None,
     ) -> Running:
-        """Starts the program in a session of its own. `marks` is a folder where faults say that they struck."""
+        """Starts the program in a session of its own; `patch` names a function of `patches.py` that changes it first.
+
+        `marks` is a folder where faults say that they struck.
+        """
         pairs = [os.pipe() for _ in range(3)]
         request = {
             "argv": list(argv),
             "cwd": str(cwd),
             "environ": dict(environ),
             "limit": fault.size if isinstance(fault, Limit) else None,
-            "patch": fault.name if isinstance(fault, Patched) else None,
+            "patch": patch,
         }
         line = self._line
         socket.send_fds(line, [json.dumps(request).encode()], [theirs for _, theirs in pairs])
@@ -229,7 +233,14 @@ class Forking:
 
 
 def begins(
-    program: Forking, argv: Sequence[str], fault: Fault | None, *, cwd: Path, environ: Mapping[str, str], story: Path
+    program: Forking,
+    argv: Sequence[str],
+    fault: Fault | None,
+    *,
+    patch: str | None,
+    cwd: Path,
+    environ: Mapping[str, str],
+    story: Path,
 ) -> Running:
     """A call under a fault, which is put in place first. Hooks are the caller's: they belong to a repository."""
     marks = Path(tempfile.mkdtemp(prefix="marks-", dir=story))
@@ -242,4 +253,4 @@ def begins(
         env["PATH"] = f"{folder}:{env['PATH']}"
     if isinstance(fault, InTests):
         (story / "during").write_text(f"mkdir '{marks}/struck'\n{fault.script}\n")
-    return program.begins(argv, cwd=cwd, environ=env, marks=marks, fault=fault)
+    return program.begins(argv, cwd=cwd, environ=env, marks=marks, fault=fault, patch=patch)

@@ -11,11 +11,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import pytest_moa.cli.app
-import pytest_moa.services.queue
+
+for _verb in pytest_moa.cli.app._VERBS:
+    import_module(f"pytest_moa.cli.{_verb}")
 
 
 def forked(words: Sequence[str], cwd: Path, env: Mapping[str, str], within: float) -> tuple[int, str, str]:

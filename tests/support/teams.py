@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.forked import forked
 from support.repos import Line, Repo
+
+MOA = (sys.executable, "-P", "-m", "pytest_moa")
 
 CORE = "def double(x):\n    return 2 * x\n"
 TEST_CORE = "from calc.core import double\n\n\ndef test_double():\n    assert double(2) == 4\n"
@@ -50,7 +53,7 @@ class Answer:
 
 
 class Team:
-    """A repository with a target and agents; `moa(...)` runs the real command in it."""
+    """A repository with a target and agents; `moa(...)` runs the real command line in it."""
 
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
@@ -75,22 +78,27 @@ class Team:
         line.commits(f"Add {name}")
         return line
 
-    def moa(self, *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Answer:
+    def moa(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        fresh: bool = False,
+    ) -> Answer:
+        """Run a command line; `fresh` starts an interpreter for it, as a shell would, and takes a second longer."""
+        place, environ = cwd or self.path, {**os.environ, **(env or {})}
+        if not fresh:
+            return Answer(*forked(args, place, environ, 120))
+        command = [*MOA, *args]
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "pytest_moa", *args],
-            cwd=cwd or self.path,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+            command, cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def starts(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """The same, left running."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "pytest_moa", *args],
+            [*MOA, *args],
             cwd=self.path,
             env={**os.environ, **(env or {})},
             stdout=subprocess.DEVNULL,
