@@ -115,14 +115,14 @@ class Promises:
         """One landing: built on what was there, of heads that may land, passing when run plainly."""
         truth = self.world.truth
         assert truth.is_ancestor(move.old, move.new), f"a landing dropped commits: {move}"
+        brought = truth.reachable(move.new, f"^{move.old}")
+        assert not brought & fresh, f"what people took back meanwhile returned: {brought & fresh}"
         line = truth.git("rev-list", "--first-parent", f"{move.old}..{move.new}").split()[::-1]
         assert line, f"{move} is no landing"
         assert truth.git("rev-parse", f"{line[0]}^1") == move.old, f"{move} was not built on what it replaced"
         landed = {}
         for commit in line:
             landed[commit] = self._link(commit, call)
-        brought = truth.reachable(move.new, f"^{move.old}")
-        assert not brought & fresh, f"what people took back meanwhile returned: {brought & fresh}"
         own = {head for heads in landed.values() for head in truth.reachable(heads)}
         returned = (brought & self.dropped) - own
         assert not returned, f"what people took back returned: {returned}"

@@ -37,9 +37,7 @@ SLOW = (
     Mutant("deletes_the_branch", "branches were moved or lost"),
     Mutant("honours_no_word", "on a frozen target", before=("freeze", "--because", "a release")),
     Mutant("leaves_its_quarantine", "left in the temporary folder"),
-    Mutant(
-        "brings_back_what_was_taken", "was not built on what it replaced", fault="target rewound in tests"
-    ),
+    Mutant("brings_back_what_was_taken", "took back meanwhile returned", fault="target rewound in tests"),
 )
 
 
