@@ -153,7 +153,7 @@ class Carrier:
         except ChainConflictError as error:
             self.notebook.conflicts[error.work.id] = error.paths
             return queue.Tried(kind="conflict", member=error.work.id, runs=0)
-        if self.options.stage is None:
+        if self.options.stage is None and not step.first:  # what is tried on the old target never lands
             require_landable(project, quarantine, chain.top)
         before = git.fingerprint(project.repo)
         joint = run_joint(project, quarantine, chain, self.looked, self._options(slot, tell))
