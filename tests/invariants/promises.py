@@ -52,7 +52,11 @@ class Call:
 
 @dataclass(kw_only=True)
 class Promises:
-    """`seen` is how much of the target's reflog was looked at; `landings` every landing that there ever was."""
+    """`seen` is how much of the target's reflog was looked at; `landings` every landing that there ever was.
+
+    `excused` are heads that may land again, since somebody asked for it. `untold` are those that a call landed which died
+    before it could tell: where people take them back before the next call, nobody knows.
+    """
 
     world: World
     seen: int = 0
@@ -60,6 +64,7 @@ class Promises:
     landings: dict[str, list[str]] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
     excused: set[str] = field(default_factory=set)
+    untold: set[str] = field(default_factory=set)
 
     # The target
 
@@ -92,6 +97,7 @@ class Promises:
 
     def holds(self, call: Call) -> None:
         """Everything, after a call."""
+        self._all_ended(call)
         fresh: set[str] = set()
         at = self.moves()[call.start - 1].new
         landed: dict[str, str] = {}
@@ -146,7 +152,8 @@ class Promises:
         assert not call.frozen, f"{commit} landed on a frozen target"
         assert truth.tree(commit) == truth.merged(*parents), f"the tree of {commit} is not its parents' merge"
         before = self.landings.setdefault(head, [])
-        assert not before or head in self.excused, f"{head} landed twice: {[*before, commit]}"
+        again = head in self.excused or head in self.untold
+        assert not before or again, f"{head} landed twice: {[*before, commit]}"
         self.excused.discard(head)
         before.append(commit)
         return head
@@ -192,7 +199,7 @@ class Promises:
         ]
         match kind:
             case "coverage":
-                assert head.low, told
+                assert head.low or self._brings_others(head, bases), told
             case "conflict":
                 clashing = any(truth.merged(base, head.commit) is None for base in bases)
                 pairs = [truth.merged_all(base, other, head.commit) for base in bases for other in company]
@@ -207,6 +214,11 @@ class Promises:
                 assert not call.quiet, told
             case _:
                 raise AssertionError(f"an unknown class: {told}")
+
+    def _brings_others(self, head: Head, bases: Iterable[str]) -> bool:
+        """Whether it stands on what people took from the target: that code is its own now, and no test of its own runs it."""
+        own = {known.commit for known in self.world.known.values() if known.agent == head.agent}
+        return any(self.world.truth.reachable(head.commit, f"^{base}") - own for base in bases)
 
     def _red(self, bases: Iterable[str], commits: Sequence[str]) -> bool:
         """Whether they are red together on a target that was green without them."""
@@ -226,11 +238,14 @@ class Promises:
         assert there == wanted, f"branches were moved or lost: {there} instead of {wanted}"
         assert world.changed_outside() == [], "moa changed what is not moa's"
 
-    def _nothing_left(self, call: Call) -> None:
+    def _all_ended(self, call: Call) -> None:
+        """No process lives on. A git that a killed moa had begun may still land something, and is waited for."""
         deadline = time.monotonic() + 8
         while (alive := self.world.alive()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not alive, f"processes live on: {alive}\n{_told(call)}"
+
+    def _nothing_left(self, call: Call) -> None:
         if call.died:
             return
         for place in call.places:
@@ -246,6 +261,9 @@ class Promises:
         assert told.keys() <= every, f"the ledger tells of what never landed: {told.keys() - every}"
         twice = [commit for commit, times in told.items() if times > 1]
         assert not twice, f"the ledger tells a landing twice: {twice}\n{_told(call)}"
+        self.untold = {head for head in self.untold if self.landings[head][-1] not in told}
+        if call.died:
+            self.untold |= {head for head, commits in self.landings.items() if commits[-1] not in told}
         if call.quiet:
             line = set(self.world.truth.git("rev-list", "--first-parent", self.world.target()).split())
             assert every & line <= told.keys(), (
@@ -260,20 +278,25 @@ class Promises:
         names = repo.git("ls-tree", "-r", "--name-only", LEDGER).split()
         return [json.loads(repo.shows(name, LEDGER)) for name in names]
 
-    def settled(self, call: Call) -> None:
-        """After the last quiet call: whoever has not landed could not land on the target as it is now."""
+    def waiting(self) -> list[Head]:
+        """Who has not landed and could, on the target as it is now and on its own."""
         world, truth, at = self.world, self.world.truth, self.world.target()
         line = truth.reachable(at)
-        for head in world.heads.values():
-            if head.commit in line or head.low or head.agent in world.held:
-                continue
-            if head.commit in self.landings and head.commit not in self.excused:
-                continue  # its landing was taken back, and nobody asked for it again
-            tree = truth.merged(at, head.commit)
-            stands_on = truth.reachable(head.commit, f"^{at}") & self.dropped
-            assert tree is None or stands_on or not truth.passes(tree), f"{head} could land:\n{_told(call)}"
-        for place in world.places:
-            assert world.status(place) == "", f"the work tree of {place.path.name} is not clean"
+        return [
+            head
+            for head in world.heads.values()
+            if head.commit not in line
+            and not head.low
+            and head.agent not in world.held
+            and not self._taken_back(head)
+            and not truth.reachable(head.commit, f"^{at}") & self.dropped
+            and (tree := truth.merged(at, head.commit)) is not None
+            and truth.passes(tree)
+        ]
+
+    def _taken_back(self, head: Head) -> bool:
+        """Whether it landed, people took that back, and nobody asked for it again."""
+        return head.commit in self.landings and head.commit not in self.excused
 
 
 def _told(call: Call) -> str:
