@@ -257,6 +257,7 @@ class Player:
             held=frozenset(world.held),
             quiet=quiet,
             litter=litter,
+            unsure=len(calls) > 1 and isinstance(planned.fault, AtGit) and planned.fault.when == "and fails",
         )
         self.promises.holds(call)
         self.sound = True

@@ -43,4 +43,4 @@ def test_whatever_happens_only_what_passes_lands(tmp_path: Path, moa: Forking, s
 def test_whatever_happens_in_many_games_only_what_passes_lands(
     tmp_path: Path, moa: Forking, suites: Suites
 ) -> None:
-    play(DEEP or 16, 10, tmp_path, moa, suites)
+    play(DEEP or 10, 8, tmp_path, moa, suites)

@@ -24,26 +24,27 @@ _PLAIN = {
 
 @dataclass
 class Suites:
-    """Whether the suite of a tree passes, found out once for each tree that there ever is."""
+    """What fails in the suite of a tree (None: it passes), found out once for each tree that there ever is."""
 
     pytest: Forking = field(default_factory=lambda: Forking("pytest"))
-    known: dict[str, bool] = field(default_factory=dict)
+    known: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
-    def passes(self, truth: Truth, tree: str) -> bool:
+    def failing(self, truth: Truth, tree: str) -> frozenset[str] | None:
         if tree not in self.known:
             self.known[tree] = self._runs(truth, tree)
         return self.known[tree]
 
-    def _runs(self, truth: Truth, tree: str) -> bool:
+    def _runs(self, truth: Truth, tree: str) -> frozenset[str] | None:
         place = Path(tempfile.mkdtemp(dir=truth.place))
         try:
             with tarfile.open(fileobj=io.BytesIO(truth.git_bytes("archive", tree))) as archive:
                 archive.extractall(place / "tree", filter="data")
             environ = {**_PLAIN, "PATH": os.environ["PATH"], "TMPDIR": str(place), "HOME": str(place)}
-            argv = ["-q", "-p", "no:cacheprovider"]
+            argv = ["-q", "-rfE", "-p", "no:cacheprovider"]
             answer = self.pytest.begins(argv, cwd=place / "tree", environ=environ, marks=place).answer()
             assert answer.code in {0, 1, 2}, f"plain pytest could not say anything: {answer}"
-            return answer.code == 0
+            rows = [row.split() for row in answer.out.splitlines() if row.startswith(("FAILED ", "ERROR "))]
+            return None if answer.code == 0 else frozenset(row[1] for row in rows)
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -110,7 +111,11 @@ class Truth:
         return self.git(*who, "commit-tree", tree, *words, "-m", "asked")
 
     def passes(self, tree: str) -> bool:
-        return self.suites.passes(self, tree)
+        return self.suites.failing(self, tree) is None
+
+    def failing(self, tree: str) -> frozenset[str]:
+        """The ids that fail; empty where everything passes."""
+        return self.suites.failing(self, tree) or frozenset()
 
     def reachable(self, *words: str) -> set[str]:
         """Commits as `rev-list` selects them."""
