@@ -26,7 +26,7 @@ from pytest_moa.services.probing import ProbesAsked
 @options.because
 @options.probes
 @options.threshold
-@click.option("--python", metavar="PATH", help="The interpreter that analyses the coverage data.")
+@options.analyst
 @options.summary
 @options.as_json
 @options.config

@@ -73,6 +73,7 @@ threshold = click.option(
     help="Least coverage of own code; may raise the policy's figure, never lower it.",
 )
 python = click.option("--python", metavar="PATH", help="The tests' interpreter, where the policy names none.")
+analyst = click.option("--python", metavar="PATH", help="The interpreter that analyses the coverage data.")
 summary = click.option(
     "--summary",
     type=click.Path(path_type=Path, dir_okay=False),

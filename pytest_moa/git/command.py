@@ -55,6 +55,17 @@ _PINNED_SETTINGS = (
     "log.showSignature=false",
     "advice.detachedHead=false",
 )
+FETCH = (
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-auto-maintenance",
+    "--no-write-fetch-head",
+    "--refmap=",
+)
+"""A fetch that moves nothing but the refs that it is told, whatever the remote's own refspecs say."""
+
 PINNED = tuple(word for setting in _PINNED_SETTINGS for word in ("-c", setting))
 
 _REMEDIES = (

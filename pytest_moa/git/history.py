@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_moa.git.command import decode
 from pytest_moa.git.handle import Repository
@@ -40,19 +41,38 @@ def paths_of_merge(repo: Repository, commit: ObjectId) -> tuple[str, ...]:
     )
 
 
-def contained(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedHistory:
+    """What a head adds to a target. `contains` are other heads in it; `begun` is when its first commit was made (epoch)."""
+
+    contains: frozenset[ObjectId] = frozenset()
+    begun: int = 0
+
+
+def added_history(
     repo: Repository, heads: Sequence[ObjectId], *, without: ObjectId
-) -> dict[ObjectId, frozenset[ObjectId]]:
-    """For each head the others among them that it contains; what `without` contains is left out."""
-    reached = _reached(repo, heads, frozenset(heads), without)
-    return {head: reached.get(head, frozenset()) - {head} for head in heads}
+) -> dict[ObjectId, AddedHistory]:
+    """For each head what it adds to `without`, by one walk; nothing for one that `without` contains."""
+    wanted = frozenset(heads)
+    reached: dict[ObjectId, frozenset[ObjectId]] = {}
+    times: dict[ObjectId, int] = {}
+    for time, commit, parents in _walked(repo, heads, without):
+        reached[commit] = _reached(reached, commit, parents, wanted)
+        times[commit] = min([time, *(times[parent] for parent in parents if parent in times)])
+    return {
+        head: AddedHistory(contains=reached.get(head, frozenset()) - {head}, begun=times.get(head, 0))
+        for head in heads
+    }
 
 
 def reaching(
     repo: Repository, heads: Sequence[ObjectId], commits: Collection[ObjectId], *, without: ObjectId
 ) -> frozenset[ObjectId]:
     """The heads that contain one of these commits; what `without` contains is left out."""
-    reached = _reached(repo, heads, frozenset(commits), without)
+    wanted = frozenset(commits)
+    reached: dict[ObjectId, frozenset[ObjectId]] = {}
+    for _, commit, parents in _walked(repo, heads, without):
+        reached[commit] = _reached(reached, commit, parents, wanted)
     return frozenset(head for head in heads if reached.get(head))
 
 
@@ -62,23 +82,15 @@ def commits_between(repo: Repository, base: ObjectId, head: ObjectId) -> frozens
     return frozenset(said.split("\n")) if said else frozenset()
 
 
-def began(repo: Repository, heads: Sequence[ObjectId], *, without: ObjectId) -> dict[ObjectId, int]:
-    """For each head when its first commit was made that `without` has not, in seconds since the epoch."""
-    times: dict[ObjectId, int] = {}
-    for time, commit, parents in _walked(repo, heads, without):
-        times[commit] = min([time, *(times[parent] for parent in parents if parent in times)])
-    return {head: times[head] for head in heads if head in times}
-
-
 def _reached(
-    repo: Repository, heads: Sequence[ObjectId], wanted: frozenset[ObjectId], without: ObjectId
-) -> dict[ObjectId, frozenset[ObjectId]]:
-    """Of every commit that the heads add to `without` the wanted ones that it contains, itself included."""
-    reached: dict[ObjectId, frozenset[ObjectId]] = {}
-    for _, commit, parents in _walked(repo, heads, without):
-        found = frozenset().union(*(reached.get(parent, frozenset()) for parent in parents))
-        reached[commit] = found | {commit} if commit in wanted else found
-    return reached
+    reached: Mapping[ObjectId, frozenset[ObjectId]],
+    commit: ObjectId,
+    parents: Sequence[ObjectId],
+    wanted: frozenset[ObjectId],
+) -> frozenset[ObjectId]:
+    """The wanted commits that one contains, itself included, once its parents' are known."""
+    found = frozenset[ObjectId]().union(*(reached.get(parent, frozenset()) for parent in parents))
+    return found | {commit} if commit in wanted else found
 
 
 def _walked(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
 from pytest_moa.git.checkouts import Checkout, checkouts, follow, require_clean
-from pytest_moa.git.command import Result, decode, last_line, remedy
+from pytest_moa.git.command import FETCH, Result, decode, last_line, remedy
 from pytest_moa.git.handle import Repository
 from pytest_moa.git.leftovers import changing
 from pytest_moa.git.quarantine import Quarantine
@@ -173,20 +173,25 @@ def _lost(branch: str, old: ObjectId, at: ObjectId | None) -> RaceError:
 
 
 def _push(repo: Repository, quarantine: Quarantine, remote: str, move: _Move) -> Result:
-    git = repo.git.with_settings(f"remote.{remote}.mirror=false", "push.followTags=false").over_network()
     with changing(quarantine.folder, repo, (f"refs/remotes/{remote}/{move.branch}",)):
-        return git.run(
-            "push",
-            "--porcelain",
-            "--no-verify",
-            "--recurse-submodules=no",
-            f"--force-with-lease={move.ref}:{move.old}",
-            "--end-of-options",
-            remote,
-            f"{move.new}:{move.ref}",
-            check=False,
-            doing=f"push to {remote}",
-        )
+        return push_with_lease(repo, remote, move.ref, move.old, move.new)
+
+
+def push_with_lease(repo: Repository, remote: str, ref: str, old: ObjectId | None, new: ObjectId) -> Result:
+    """Moves a remote's ref from `old` (None: there is none) to `new`, or not at all; the caller reads what came of it."""
+    git = repo.git.with_settings(f"remote.{remote}.mirror=false", "push.followTags=false").over_network()
+    return git.run(
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--recurse-submodules=no",
+        f"--force-with-lease={ref}:{old or ''}",
+        "--end-of-options",
+        remote,
+        f"{new}:{ref}",
+        check=False,
+        doing=f"push to {remote}",
+    )
 
 
 def _judge_push(repo: Repository, pushed: Result, remote: str, move: _Move) -> None:
@@ -238,13 +243,7 @@ def _remote_commit(repo: Repository, remote: str, branch: str) -> ObjectId | Non
     at = remote_head(repo, remote, branch)
     if at is not None and resolve(repo, at) is None:
         repo.git.over_network().run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            "--no-write-fetch-head",
-            "--refmap=",
+            *FETCH,
             "--end-of-options",
             remote,
             f"refs/heads/{branch}",

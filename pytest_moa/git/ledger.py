@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_moa.errors import BugError, MoaError, RaceError, RepositoryError
-from pytest_moa.git.command import Git, Result, decode, encode, remedy
+from pytest_moa.git.command import FETCH, Git, Result, decode, encode, remedy
 from pytest_moa.git.handle import Repository
-from pytest_moa.git.landing import server_words
+from pytest_moa.git.landing import push_with_lease, server_words
 from pytest_moa.git.leftovers import changing
 from pytest_moa.git.owned import owned_folder
 from pytest_moa.git.repository import is_ancestor, remote_head, resolve
@@ -200,7 +200,7 @@ def _share(repo: Repository, remote: str, tip: ObjectId) -> ObjectId:
     theirs = resolve(repo, f"refs/remotes/{remote}/{BRANCH}")
     for attempt in range(_PUSHES):
         if theirs is None or is_ancestor(repo, theirs, tip):
-            pushed = _push(repo, remote, tip, theirs)
+            pushed = push_with_lease(repo, remote, REF, theirs, tip)
             if pushed.ok:
                 _track(repo, remote, tip)
                 return tip
@@ -220,35 +220,14 @@ def _was_race(pushed: Result) -> bool:
     )
 
 
-def _push(repo: Repository, remote: str, tip: ObjectId, theirs: ObjectId | None) -> Result:
-    git = repo.git.with_settings(f"remote.{remote}.mirror=false", "push.followTags=false").over_network()
-    return git.run(
-        "push",
-        "--porcelain",
-        "--no-verify",
-        "--recurse-submodules=no",
-        f"--force-with-lease={REF}:{theirs or ''}",
-        "--end-of-options",
-        remote,
-        f"{tip}:{REF}",
-        check=False,
-    )
-
-
 def _fetch(repo: Repository, remote: str) -> ObjectId | None:
     """The remote's ledger as it is now, brought here; None where it has none (any more)."""
     tracking = f"refs/remotes/{remote}/{BRANCH}"
     git = repo.git.over_network()
     for attempt in range(_FETCHES):
         fetched = git.run(
-            "fetch",
-            "--quiet",
+            *FETCH,
             "--prune",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            "--no-write-fetch-head",
-            "--refmap=",
             "--end-of-options",
             remote,
             # A pattern may match nothing: then one question to the remote is enough to hear that it has no ledger.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_moa.errors import RepositoryError
 from pytest_moa.git.changes import Change, added_lines, changed_paths, dirty_paths
-from pytest_moa.git.command import Git, decode, encode, require_git
+from pytest_moa.git.command import FETCH, Git, decode, encode, require_git
 from pytest_moa.git.fingerprint import Fingerprint, differences, fingerprint
 from pytest_moa.git.handle import Repository
 from pytest_moa.model.agents import BranchRef, ObjectId
@@ -372,14 +372,8 @@ def fetch(repo: Repository, remote: str) -> None:
     repo.git.over_network().run(
         "-c",
         "fetch.pruneTags=false",
-        "fetch",
-        "--quiet",
+        *FETCH,
         "--prune",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-auto-maintenance",
-        "--no-write-fetch-head",
-        "--refmap=",
         "--end-of-options",
         remote,
         f"+refs/heads/*:refs/remotes/{remote}/*",

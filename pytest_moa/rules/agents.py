@@ -44,21 +44,6 @@ def agent_of_branch(policy: Policy, name: str) -> str | None:
     return _unless_bound_elsewhere(policy, match["id"]) if match else None
 
 
-def in_dependency_order(policy: Policy, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The wanted ids, each after those of them that it depends on; else in the order in which they were named."""
-    ordered: dict[str, None] = {}
-
-    def visit(agent: str, above: frozenset[str]) -> None:
-        for other in policy.entry(agent).depends_on:
-            if other in wanted and other not in above:
-                visit(other, above | {other})
-        ordered.setdefault(agent)
-
-    for agent in wanted:
-        visit(agent, frozenset({agent}))
-    return tuple(ordered)
-
-
 def propose_patterns(names: Iterable[str]) -> tuple[str, ...]:
     """Branch patterns that would make agents of existing branches of well-known tools, by their prefix."""
     tools = ("copilot", "claude", "codex", "cursor", "devin", "jules", "openhands", "aider", "agent")

@@ -23,7 +23,7 @@ from pytest_moa.rules.queue.suspects import (
 )
 from pytest_moa.rules.selection import suite_arguments
 from pytest_moa.services.chain import Chain
-from pytest_moa.services.joint import JointOptions, subjects_of
+from pytest_moa.services.joint import Joint, JointOptions
 from pytest_moa.services.prepare import prepared, request_for
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Ground, Subject, ground_of, text_of
@@ -49,15 +49,17 @@ class RanAgain:
 
 def run_again(
     project: Project,
-    chain: Chain,
+    joint: Joint,
     told: Mapping[str, Failure],
     target: ObjectId,
     options: JointOptions,
 ) -> RanAgain:
-    """Runs the ids of `told` once more on the chain's top. `target` is the commit on which they may stand."""
+    """Runs the ids of `told` once more on a run's tree. `target` is the commit on which they may stand."""
+    chain = joint.chain
     quarantine = chain.quarantine
+    subjects = [case.subject for case in joint.cases.values()]
+    subject = subjects[0]
     ids = tuple(told)[:MOST]
-    subject = next(iter(subjects_of(project, quarantine, chain).values()))
     if subject.foreign is not None:  # what its command runs cannot be run one by one
         alone = dict.fromkeys(told, (subject.agent,))
         return RanAgain(seen=SeenAgain(still=tuple(told), suspects=alone, runs=0), evidence=Evidence())
@@ -69,15 +71,15 @@ def run_again(
         project,
         quarantine,
         ready,
-        [subject],
-        tests=_files(project, subject.tree, ids),
+        subjects,
+        tests=files_of(project, subject.tree, ids),
         groups=(),
         slot=options.slot,
         name="again",
     )
     request = replace(request, only=ids, each=True, keep_going=True, source_dirs=(project.prefix or ".",))
     evidence = run_child(request, progress=options.tell.tick, cancelled=options.cancelled)
-    still = [i for i in told if i not in ids or not _passed(i, evidence)]
+    still = [i for i in told if i not in ids or not passed_now(i, evidence)]
     work = str(ready.work.resolve())
     lines = lines_by_test(request, work=work)
     prefix = project.prefix
@@ -119,7 +121,7 @@ def run_on_target(
         return SeenOnTarget(able=False, runs=0)
     options.tell.step(f"Running what failed on {project.target.name} alone")
     suite = suite_arguments(project.policy.integration.suite, ground.pytest.testpaths, ())
-    tests = _files(project, ground.tree, ids) if ids else suite
+    tests = files_of(project, ground.tree, ids) if ids else suite
     request = request_for(project, quarantine, ready, [subject], tests=tests, groups=(), slot=options.slot)
     request = replace(request, only=tuple(ids) or None, keep_going=True)
     evidence = run_child(request, progress=options.tell.tick, cancelled=options.cancelled)
@@ -145,7 +147,7 @@ def _nobody(ground: Ground) -> Subject:
     )
 
 
-def _passed(test: str, evidence: Evidence) -> bool:
+def passed_now(test: str, evidence: Evidence) -> bool:
     """Whether a test, or every test of a file that could not be collected, passed this time."""
     if any(f.id == test for f in failures(evidence)) or evidence.running == test:
         return False
@@ -163,7 +165,7 @@ def _places(message: str, work: str, prefix: str) -> Mapping[str, frozenset[int]
     return places_in(message, work, folder=prefix)
 
 
-def _files(project: Project, tree: frozenset[str], ids: Sequence[str]) -> tuple[str, ...]:
+def files_of(project: Project, tree: frozenset[str], ids: Sequence[str]) -> tuple[str, ...]:
     """The files of these ids, as arguments; where one is not found below the project's folder, the settings decide."""
     files = dict.fromkeys(i.split("::", 1)[0] for i in ids)
     return tuple(files) if all(project.prefix + file in tree for file in files) else ()

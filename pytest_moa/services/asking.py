@@ -33,6 +33,7 @@ from pytest_moa.rules.standing import (
     words_of,
 )
 from pytest_moa.services.project import Project
+from pytest_moa.services.words import since_words
 
 _AT_ONCE = 1_000
 """How many words one event answers at most: whoever floods the ledger must not make an answer too large to be read."""
@@ -60,7 +61,7 @@ def require_thawed(project: Project) -> None:
     if frozen is not None:
         raise RefusedError(
             f"{project.target.name} is frozen",
-            reason=f"since {frozen.at[:16]} by {frozen.by}: {frozen.because or 'no reason was given'}",
+            reason=since_words(frozen),
             remedy="When it is over: `moa unfreeze`, and integrate again.",
         )
 

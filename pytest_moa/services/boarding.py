@@ -12,11 +12,12 @@ from pytest_moa.model.results import Landed, Rejected
 from pytest_moa.rules.rejections import Refusal
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.asking import refused_heads, standing
-from pytest_moa.services.chain import Work, chain_of
-from pytest_moa.services.gather import Waiting, gather, rejection
+from pytest_moa.services.chain import Work, chain_of, rejection
+from pytest_moa.services.gather import Waiting, gather
 from pytest_moa.services.look import Looked, LookOptions
 from pytest_moa.services.project import Project
 from pytest_moa.services.readiness import Readiness, readiness
+from pytest_moa.services.words import frozen_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +66,8 @@ def admitted(project: Project, wanted: Sequence[str] | None) -> Readiness:
     ready = readiness(project, wanted, stands)
     held: list[Rejected] = []
     if stands.frozen is not None:
-        said = stands.frozen
-        reason = f"{project.target.name} is frozen since {said.at[:16]} by {said.by}: {said.because}"
-        held += [rejection(work, "held", reason, "When it is over: `moa unfreeze`.") for work in ready.works]
+        words = frozen_words(project.target.name, stands.frozen)
+        held += [rejection(work, "held", *words) for work in ready.works]
     else:
         reason = f"`{TRAIN}` is what the joint candidate is called, so that no agent can have it for its id"
         held += [
@@ -98,7 +98,7 @@ def _behind(one: Waiting) -> Rejected:
     rivals = ", ".join(one.rivals)
     if not one.paths:
         reason = f"it stands on agent {rivals}, which waits"
-        return replace(rejection(one.work, "held", reason, "Integrate these first."), with_agents=one.rivals)
+        return rejection(one.work, "held", reason, "Integrate these first.", with_agents=one.rivals)
     reason = f"conflicts with agent {rivals}, which goes first, in {', '.join(one.paths[:5])}"
     remedy = "It is gated all the same: where the others do not land, it may."
-    return replace(rejection(one.work, "conflict", reason, remedy), with_agents=one.rivals)
+    return rejection(one.work, "conflict", reason, remedy, with_agents=one.rivals)

@@ -13,13 +13,13 @@ from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
-from pytest_moa.model.results import CoverageFigure, Failure, Landed, RejectionClass, TestCounts
+from pytest_moa.model.results import Failure, Landed, RejectionClass, TestCounts
 from pytest_moa.rules.gate import Judgement, counts, early_exit, judge
 from pytest_moa.rules.queue import steps as queue
 from pytest_moa.services.again import Places, RanAgain, run_again, run_on_target
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.asking import require_thawed
-from pytest_moa.services.chain import Chain, ChainConflictError, Work, chain_of
+from pytest_moa.services.chain import Chain, ChainConflictError, Link, Work, chain_of, landed_as
 from pytest_moa.services.examine import Examination
 from pytest_moa.services.gather import kind_of_findings
 from pytest_moa.services.joint import Joint, JointOptions, forgiven, judged_joint, run_joint
@@ -27,7 +27,7 @@ from pytest_moa.services.landing import land, moved_heads, require_landable
 from pytest_moa.services.look import Looked
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
-from pytest_moa.services.recording import landed_event, record
+from pytest_moa.services.recording import record_landing
 from pytest_moa.services.staging import write_staged
 from pytest_moa.services.telling import Telling
 
@@ -233,7 +233,7 @@ class Carrier:
             return queue.SeenAgain(still=step.ids, runs=0)
         told = {i: self.notebook.failures.get(i, Failure(id=i, message="")) for i in step.ids}
         project = self.first if step.first else self.project
-        ran = run_again(project, run.chain, told, self.first.target.head, self._options(slot, tell))
+        ran = run_again(project, run.joint, told, self.first.target.head, self._options(slot, tell))
         self._runs[step.members, step.first] = replace(run, again=ran)
         self.notebook.places.update(ran.places)
         return ran.seen
@@ -250,15 +250,15 @@ class Carrier:
 
     def _land(self, step: queue.Land) -> queue.Landed:
         run, project, book = self._runs[step.members, False], self.project, self.notebook
-        landed = [self._landed(run, number) for number in range(len(run.chain.links))]
+        done = [self._landed(run, link) for link in run.chain.links]
         if self.options.stage is not None:
             write_staged(
                 self.options.stage,
-                landed[0],
+                done[0],
                 base=project.target.head,
                 branch=run.chain.links[0].work.branch.name,
             )
-            book.staged += landed
+            book.staged += done
             return queue.Landed(kind="landed")
         works = [link.work for link in run.chain.links]
         if moved := moved_heads(project, works):
@@ -273,29 +273,15 @@ class Carrier:
         except (RefusedError, RepositoryError) as error:
             book.refused = error
             return queue.Landed(kind="stopped")
-        book.landed += landed
-        before = run.chain.base
-        events = [
-            landed_event(project, done, work.branch.name, before)
-            for done, work in zip(landed, works, strict=True)
-        ]
-        book.notes.update(dict.fromkeys([*notes, *record(project, events)]))
+        book.landed += done
+        book.notes.update(dict.fromkeys([*notes, *record_landing(project, run.chain, done)]))
         self._stale = True
         return queue.Landed(kind="landed")
 
-    def _landed(self, run: _Run, number: int) -> Landed:
-        link = run.chain.links[number]
+    def _landed(self, run: _Run, link: Link) -> Landed:
         found = run.examined.get(link.work.id)
-        figure: CoverageFigure | None = found.figure if found is not None else None
-        return Landed(
-            agent=link.work.id,
-            name=link.work.agent.name,
-            head=link.work.branch.head,
-            commit=link.commit,
-            tests=found.tests if found is not None else TestCounts(),
-            coverage=figure,
-            allow=trailers(self.options.allow),
-        )
+        tests, figure = (found.tests, found.figure) if found is not None else (None, None)
+        return landed_as(link.work, link.commit, tests, figure, trailers(self.options.allow))
 
     # Housekeeping
 

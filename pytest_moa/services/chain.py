@@ -11,6 +11,14 @@ from pytest_moa.errors import ConflictError
 from pytest_moa.git.changes import patch_between
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
+from pytest_moa.model.results import (
+    CoverageFigure,
+    Finding,
+    Landed,
+    Rejected,
+    RejectionClass,
+    TestCounts,
+)
 from pytest_moa.rules.queue.lines import Changed, Patch, changes_at_top
 from pytest_moa.services.project import Project
 
@@ -33,6 +41,47 @@ class Link:
 
     work: Work
     commit: ObjectId
+
+
+def landed_as(
+    work: Work,
+    commit: ObjectId,
+    tests: TestCounts | None = None,
+    coverage: CoverageFigure | None = None,
+    allow: Sequence[str] = (),
+) -> Landed:
+    """A work that the target holds as this commit."""
+    return Landed(
+        agent=work.id,
+        name=work.agent.name,
+        head=work.branch.head,
+        commit=commit,
+        tests=tests or TestCounts(),
+        coverage=coverage,
+        allow=tuple(allow),
+    )
+
+
+def rejection(
+    work: Work,
+    kind: RejectionClass,
+    reason: str,
+    remedy: str,
+    *,
+    findings: tuple[Finding, ...] = (),
+    with_agents: tuple[str, ...] = (),
+) -> Rejected:
+    """Why a work does not land."""
+    return Rejected(
+        agent=work.id,
+        name=work.agent.name,
+        head=work.branch.head,
+        kind=kind,
+        reason=reason,
+        remedy=remedy,
+        with_agents=with_agents,
+        findings=findings,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

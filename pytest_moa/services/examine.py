@@ -124,9 +124,9 @@ def judged(
         return Examination(
             judgement=judgement, findings=reviewed.findings, allowed=reviewed.allowed, traces=traces
         )
-    files, doubts = _measured(case.judges.project, quarantine, case.subject, traces)
+    measured = _measured(case.judges.project, quarantine, case.subject, traces)
     old, doubts_of_old = _old_tests(quarantine, case, traces)
-    measured = Measured(files=files, doubts=(*doubts, *doubts_of_old))
+    measured = replace(measured, doubts=(*measured.doubts, *doubts_of_old))
     return concluded(quarantine, case, traces, measured, news=old, probes=probes)
 
 
@@ -172,10 +172,6 @@ def concluded(
     )
 
 
-def with_notes(examination: Examination, notes: Sequence[str]) -> Examination:
-    return replace(examination, notes=(*notes, *examination.notes))
-
-
 def _seen_in_run(traces: Traces) -> list[Finding]:
     """The findings that only a run can give."""
     exited = early_exit(traces.evidence)
@@ -193,35 +189,42 @@ def _old_tests(
     return [*found, *new_tests_findings(project, quarantine, case.subject, traces.new_tests)], doubts
 
 
-def _measured(
-    project: Project, quarantine: Quarantine, subject: Subject, traces: Traces
-) -> tuple[tuple[FileLines, ...], list[Doubt]]:
+def _measured(project: Project, quarantine: Quarantine, subject: Subject, traces: Traces) -> Measured:
     """Coverage of the own files from raw data and git's sources; the tests may have rewritten the work tree's."""
     request = traces.request
     paths = tuple(subject.own)
     if not paths or traces.evidence.session_status is None:
-        return (), []
+        return Measured()
     quarantine.restore(request.work, subject.candidate, paths)
-    contexts = traces.labels
     try:
         if subject.foreign is not None:
             own = lines_of_command(project, quarantine, subject, run_dir=request.run_dir, work=traces.work)
-            return own, []
-        files = analyse(request, paths, subject.coverage, contexts)
-        if files:
-            files = with_hidden(
-                quarantine,
-                subject,
-                files,
-                lambda some, settings: analyse(request, some, settings, contexts),
-            )
+            return Measured(files=own)
+        files = analyse(request, paths, subject.coverage, traces.labels)
     except UndeterminedError as error:
-        return (), [Doubt(reason=str(error), remedy=error.remedy)]
+        return Measured(doubts=(Doubt(reason=str(error), remedy=error.remedy),))
+    return measured_files(quarantine, subject, traces, files)
+
+
+def measured_files(
+    quarantine: Quarantine, subject: Subject, traces: Traces, files: tuple[FileLines, ...] | None
+) -> Measured:
+    """What an analysis of the own files comes to: with the lines that the branch hides, and what is doubtful about it."""
     if files is None:
         remedy = "Look for code that stops or patches the tracer."
-        return (), [Doubt(reason="the run left no readable coverage data", remedy=remedy)]
-    absent = sorted(set(paths) - {file.path for file in files})
-    if absent:
-        reason = f"coverage says nothing of {', '.join(absent[:3])}"
-        return files, [Doubt(reason=reason, remedy="A coverage setting of the target may hide it.")]
-    return files, []
+        return Measured(doubts=(Doubt(reason="the run left no readable coverage data", remedy=remedy),))
+    try:
+        files = with_hidden(
+            quarantine,
+            subject,
+            files,
+            lambda some, settings: analyse(traces.request, some, settings, traces.labels),
+        )
+    except UndeterminedError as error:
+        return Measured(doubts=(Doubt(reason=str(error), remedy=error.remedy),))
+    absent = sorted(set(subject.own) - {file.path for file in files})
+    if not absent:
+        return Measured(files=files)
+    reason = f"coverage says nothing of {', '.join(absent[:3])}"
+    doubt = Doubt(reason=reason, remedy="A coverage setting of the target may hide it.")
+    return Measured(files=files, doubts=(doubt,))

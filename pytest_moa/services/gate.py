@@ -30,7 +30,7 @@ from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.services.travelling import Asked, Circumstances, Left, leave
 from pytest_moa.services.verdicts import remember
-from pytest_moa.services.words import conflict_words, swept, touched_words
+from pytest_moa.services.words import conflict_words, survivors_words, swept, touched_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,14 +269,9 @@ def _result(
         environment=examination.environment,
         reason=judgement.reason,
         remedy=judgement.remedy,
-        notes=(*notes, *examination.notes, *_survivors(examination)),
+        notes=(*notes, *examination.notes, *survivors_words(examination.evidence.end)),
         output=examination.evidence.end.output,
     )
-
-
-def _survivors(examination: Examination) -> tuple[str, ...]:
-    left = examination.evidence.end.survivors
-    return (f"The tests left processes running, which were ended: {', '.join(left[:5])}",) if left else ()
 
 
 def _conflicted(project: Project, blank: GateResult, error: ConflictError) -> GateResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pytest_moa.errors import ConflictError
 from pytest_moa.git.history import paths_of_merge
@@ -12,7 +12,7 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.results import Finding, Rejected, RejectionClass
 from pytest_moa.rules.gate import judge
 from pytest_moa.services.allowing import trailers
-from pytest_moa.services.chain import Work, link_on
+from pytest_moa.services.chain import Work, link_on, rejection
 from pytest_moa.services.landings import history
 from pytest_moa.services.look import Looked, LookOptions, look, with_old_tests
 from pytest_moa.services.project import Project
@@ -86,7 +86,9 @@ def _refused(one: Looked) -> Rejected | None:
     if judgement.verdict == "passed":
         return None
     kind = kind_of_findings(reviewed.findings)
-    return rejection(one.work, kind, judgement.reason or "", judgement.remedy or "", reviewed.findings)
+    return rejection(
+        one.work, kind, judgement.reason or "", judgement.remedy or "", findings=reviewed.findings
+    )
 
 
 def kind_of_findings(findings: Sequence[Finding]) -> RejectionClass:
@@ -105,9 +107,7 @@ def _without_held(kept: Sequence[Looked], ready: Readiness) -> tuple[list[Looked
             left.append(one)
             continue
         reason = f"agent {one.work.id} depends on {', '.join(missing)}, which did not land"
-        held.append(
-            replace(rejection(one.work, "held", reason, "Integrate these first."), with_agents=missing)
-        )
+        held.append(rejection(one.work, "held", reason, "Integrate these first.", with_agents=missing))
         going.discard(one.work.id)
     return left, held
 
@@ -144,7 +144,7 @@ def _rivals(
 
 def _conflict(project: Project, work: Work, error: ConflictError) -> Rejected:
     reason, remedy = conflict_words(project, work.branch.name, error.paths)
-    return replace(rejection(work, "conflict", reason, remedy), with_agents=_authors(project, error.paths))
+    return rejection(work, "conflict", reason, remedy, with_agents=_authors(project, error.paths))
 
 
 def _authors(project: Project, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -155,17 +155,3 @@ def _authors(project: Project, paths: tuple[str, ...]) -> tuple[str, ...]:
         if agents and set(paths).intersection(paths_of_merge(project.repo, merged.commit)):
             found.update(dict.fromkeys(agents))
     return tuple(found)
-
-
-def rejection(
-    work: Work, kind: RejectionClass, reason: str, remedy: str, findings: tuple[Finding, ...] = ()
-) -> Rejected:
-    return Rejected(
-        agent=work.id,
-        name=work.agent.name,
-        head=work.branch.head,
-        kind=kind,
-        reason=reason,
-        remedy=remedy,
-        findings=findings,
-    )

@@ -23,7 +23,8 @@ def with_hidden(
     quarantine: Quarantine, subject: Subject, files: tuple[FileLines, ...], analyse: Analyse
 ) -> tuple[FileLines, ...]:
     """The files with newly hidden statements among the executed or missing ones; a second analysis only where needed."""
-    hidden = _newly_hidden(quarantine, subject, [file.path for file in files if file.excluded])
+    excluded = [file.path for file in files if file.excluded]
+    hidden = _newly_hidden(quarantine, subject, excluded) if excluded else {}
     if not hidden:
         return files
     again = analyse(tuple(hidden), replace(subject.coverage, exclude_lines=(_NEVER,)))

@@ -11,22 +11,20 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence, FileLines
 from pytest_moa.model.results import Failure
 from pytest_moa.rules.gate import Doubt, failures, incomplete
-from pytest_moa.rules.selection import groups_of, missing_tests, suite_arguments
+from pytest_moa.rules.selection import groups_of, suite_arguments
 from pytest_moa.services.chain import Chain
-from pytest_moa.services.examine import Case, Examination, Measured, concluded, judged
-from pytest_moa.services.hidden import with_hidden
+from pytest_moa.services.examine import Case, Examination, Measured, concluded, judged, measured_files
 from pytest_moa.services.look import Looked
 from pytest_moa.services.perform import PerformOptions, perform
-from pytest_moa.services.prepare import environment_doubts, prepared, request_for
+from pytest_moa.services.prepare import absent_tests, environment_doubts, prepared, request_for
 from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
-from pytest_moa.services.subject import Subject, exists_in, ground_of, subject_in
+from pytest_moa.services.subject import Subject, ground_of, subject_in
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.probing import Prober, ProbeRequest
-from pytest_moa.testing.request import ChildRequest
-from pytest_moa.testing.run import Question, analyse, analyse_each, run_child
+from pytest_moa.testing.run import Question, analyse_each, run_child
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +81,7 @@ def run_joint(
 ) -> Joint:
     """Runs the suite and every agent's tests once. Judges nothing; nothing is raised for what the candidate does."""
     subjects = subjects_of(project, quarantine, chain)
-    exists = exists_in(next(iter(subjects.values())).tree, project.prefix)
-    absent = {i: _absent(names) for i, s in subjects.items() if (names := missing_tests(s.tests, exists))}
+    absent = {i: doubt for i, s in subjects.items() if (doubt := absent_tests(project, s)) is not None}
     joint = Joint(chain=chain, project=project, options=options, absent=absent)
     if absent:
         return joint
@@ -110,10 +107,9 @@ def run_joint(
     prober = Prober(wanted) if wanted else None
     options.tell.step(f"Running the integration suite on {_whose(chain)}")
     evidence = run_child(request, progress=options.tell.tick, prober=prober, cancelled=options.cancelled)
-    union = replace(first, own={path: None for s in subjects.values() for path in s.own})
     turned, unclean = cleaned(
         quarantine,
-        union,
+        union_of(subjects),
         request,
         raw=request.run_dir,
         work=str(ready.work.resolve()),
@@ -194,26 +190,28 @@ def subjects_of(project: Project, quarantine: Quarantine, chain: Chain) -> dict[
         agent: {path: change.added for path, change in changes.items()}
         for agent, changes in chain.changes.items()
     }
+    everybodys: dict[str, frozenset[int]] = {}
+    for of_agent in added.values():
+        for path, lines in of_agent.items():
+            everybodys[path] = everybodys.get(path, frozenset()) | lines
+    # A line of the top is the last one's that brought it, so that no two share one.
     return {
-        agent: subject_in(project, quarantine, ground, agent, lines, others=_others(added, agent))
-        for agent, lines in added.items()
+        agent: subject_in(
+            project,
+            quarantine,
+            ground,
+            agent,
+            own,
+            others={path: lines - own.get(path, frozenset()) for path, lines in everybodys.items()},
+        )
+        for agent, own in added.items()
     }
 
 
-def _others(added: Mapping[str, Mapping[str, frozenset[int]]], agent: str) -> dict[str, frozenset[int]]:
-    found: dict[str, frozenset[int]] = {}
-    for other, lines in added.items():
-        if other != agent:
-            for path, numbers in lines.items():
-                found[path] = found.get(path, frozenset()) | numbers
-    return found
-
-
-def _absent(names: Sequence[str]) -> Doubt:
-    return Doubt(
-        reason=f"the registry names tests that are not there: {', '.join(names)}",
-        remedy="Add them on the branch, or correct `registry: tests` on the target.",
-    )
+def union_of(subjects: Mapping[str, Subject]) -> Subject:
+    """All members' own files, as one run measures them."""
+    first = next(iter(subjects.values()))
+    return replace(first, own={path: None for subject in subjects.values() for path in subject.own})
 
 
 def _whose(chain: Chain) -> str:
@@ -259,39 +257,18 @@ def _measured(quarantine: Quarantine, joint: Joint) -> dict[str, Measured]:
     except UndeterminedError as error:
         doubt = Doubt(reason=str(error), remedy=error.remedy)
         return {agent: Measured(doubts=(doubt,) if own[agent] else ()) for agent in joint.cases}
-    return {
-        agent: _of_agent(quarantine, joint, agent, answers.get(agent)) if own[agent] else Measured()
-        for agent in joint.cases
-    }
+    return {agent: _of_agent(quarantine, joint, agent, answers) for agent in joint.cases}
 
 
 def _of_agent(
     quarantine: Quarantine,
     joint: Joint,
     agent: str,
-    files: tuple[FileLines, ...] | UndeterminedError | None,
+    answers: Mapping[str, tuple[FileLines, ...] | UndeterminedError | None],
 ) -> Measured:
+    if agent not in answers:  # no own file, no question
+        return Measured()
+    files = answers[agent]
     if isinstance(files, UndeterminedError):
         return Measured(doubts=(Doubt(reason=str(files), remedy=files.remedy),))
-    if files is None:
-        remedy = "Look for code that stops or patches the tracer."
-        return Measured(doubts=(Doubt(reason="the run left no readable coverage data", remedy=remedy),))
-    subject, traces = joint.cases[agent].subject, joint.own_traces[agent]
-    request: ChildRequest = traces.request
-    try:
-        files = with_hidden(
-            quarantine,
-            subject,
-            files,
-            lambda some, settings: analyse(request, some, settings, traces.labels),
-        )
-    except UndeterminedError as error:
-        return Measured(doubts=(Doubt(reason=str(error), remedy=error.remedy),))
-    absent = sorted(set(subject.own) - {file.path for file in files})
-    if not absent:
-        return Measured(files=files)
-    doubt = Doubt(
-        reason=f"coverage says nothing of {', '.join(absent[:3])}",
-        remedy="A coverage setting of the target may hide it.",
-    )
-    return Measured(files=files, doubts=(doubt,))
+    return measured_files(quarantine, joint.cases[agent].subject, joint.own_traces[agent], files)

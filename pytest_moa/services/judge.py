@@ -40,15 +40,15 @@ from pytest_moa.services.gate import (
     undetermined,
     with_suite,
 )
-from pytest_moa.services.joint import JointOptions, subjects_of
-from pytest_moa.services.look import Looked, LookOptions, look
+from pytest_moa.services.joint import JointOptions, subjects_of, union_of
+from pytest_moa.services.look import Looked, LookOptions, judged_old, look
 from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject, subject_of
 from pytest_moa.services.suite import SuiteRun
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
-from pytest_moa.services.train import TrainRun, examined_train, judged_old, train_result
+from pytest_moa.services.train import TrainRun, examined_train, train_result
 from pytest_moa.services.travelling import (
     Circumstances,
     doubt_of,
@@ -57,7 +57,7 @@ from pytest_moa.services.travelling import (
     suite_of,
     traces_of,
 )
-from pytest_moa.services.travelling_train import old_tests_in, replayed_joint, union_of
+from pytest_moa.services.travelling_train import old_tests_in, replayed_joint
 from pytest_moa.testing.made_environment import check_interpreter
 
 _AGAIN = "Gate the agent again: `moa gate ID --evidence DIR`."

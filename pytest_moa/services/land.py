@@ -17,7 +17,6 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.fleet import TRAIN
 from pytest_moa.model.results import (
-    CoverageFigure,
     Event,
     GateResult,
     IntegrationResult,
@@ -31,16 +30,15 @@ from pytest_moa.rules.rejections import FAULTS, TARGET_KEY
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.asking import refused_heads, require_thawed
 from pytest_moa.services.boarding import admitted, unmet
-from pytest_moa.services.chain import Chain, Work, chain_of
+from pytest_moa.services.chain import Chain, Work, chain_of, landed_as, rejection
 from pytest_moa.services.evidence_places import Place, evidence_below
-from pytest_moa.services.gather import rejection
 from pytest_moa.services.judge import Judged, JudgeOptions, judged_folder
 from pytest_moa.services.landing import land, moved_heads
 from pytest_moa.services.landings import history, place_of_head
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline
 from pytest_moa.services.readiness import Readiness
-from pytest_moa.services.recording import landed_event, record, rejected_event
+from pytest_moa.services.recording import record, record_landing, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.suite import is_due, suite_verdict
 from pytest_moa.services.turn import turn
@@ -316,17 +314,13 @@ def _try(
                 return None
             call.refused = error
             return str(error)
-    landed = [
-        _landed(chain, number, allow, tests or result.tests, figures[link.work.id].coverage)
-        for number, link in enumerate(chain.links)
+    done = [
+        landed_as(link.work, link.commit, tests or result.tests, figures[link.work.id].coverage, allow)
+        for link in chain.links
     ]
-    call.landed += landed
+    call.landed += done
     call.over = True
-    events = [
-        landed_event(project, done, work.branch.name, chain.base)
-        for done, work in zip(landed, works, strict=True)
-    ]
-    call.note(record(project, events))
+    call.note(record_landing(project, chain, done))
     return None
 
 
@@ -347,30 +341,9 @@ def _landed_by_others(call: _Call, works: Sequence[Work]) -> bool:
     if any(place != "landed" for place, _ in places):
         return False
     call.already += [
-        Landed(
-            agent=work.id,
-            name=work.agent.name,
-            head=work.branch.head,
-            commit=commit or work.branch.head,
-        )
-        for work, (_, commit) in zip(works, places, strict=True)
+        landed_as(work, commit or work.branch.head) for work, (_, commit) in zip(works, places, strict=True)
     ]
     return True
-
-
-def _landed(
-    chain: Chain, number: int, allow: tuple[str, ...], tests: TestCounts, coverage: CoverageFigure | None
-) -> Landed:
-    link = chain.links[number]
-    return Landed(
-        agent=link.work.id,
-        name=link.work.agent.name,
-        head=link.work.branch.head,
-        commit=link.commit,
-        tests=tests,
-        coverage=coverage,
-        allow=allow,
-    )
 
 
 def _tell_rest(call: _Call, proofs: dict[str, _Proof], trains: Sequence[Judged]) -> None:
@@ -392,7 +365,7 @@ def _tell_rest(call: _Call, proofs: dict[str, _Proof], trains: Sequence[Judged])
             if gone
             else str(call.refused or "it was not landed")
         )
-        call.reject(replace(rejection(work, "held", reason, _NEXT), with_agents=missing))
+        call.reject(rejection(work, "held", reason, _NEXT, with_agents=missing))
     for train in trains[:1]:
         _tell_members(call, train, landed)
 
@@ -412,7 +385,7 @@ def _tell_members(call: _Call, train: Judged, landed: set[str]) -> None:
             call.reject(rejection(work, "moved", train.result.reason or "it moved", _NEXT))
         elif said is not None and said.verdict == "failed" and said.reason:
             kind = _kind_of_failure(said)
-            call.reject(rejection(work, kind, said.reason, said.remedy or "", said.findings))
+            call.reject(rejection(work, kind, said.reason, said.remedy or "", findings=said.findings))
         else:
             reason = f"the train that it was on was not landed: {train.result.reason or call.refused or 'see the notes'}"
             call.reject(rejection(work, "held", reason, _NEXT))
@@ -427,7 +400,7 @@ def _rejected(work: Work, proof: _Proof) -> Rejected:
     result, kind = proof.result, proof.kind or "undetermined"
     blamed = kind in {"red", "hang", "flaky", "target"}
     return replace(
-        rejection(work, kind, proof.reason, proof.remedy, result.findings),
+        rejection(work, kind, proof.reason, proof.remedy, findings=result.findings),
         tests=tuple(dict.fromkeys(failure.id for failure in result.failures)) if blamed else (),
         failures=result.failures,
         counts=proof.tests,

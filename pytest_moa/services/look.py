@@ -13,15 +13,20 @@ from pytest_moa.model.policy import Allowance
 from pytest_moa.model.results import Finding
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.queue.suspects import is_opaque
-from pytest_moa.rules.selection import missing_tests
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.chain import Work, link_on
 from pytest_moa.services.examine import Case
-from pytest_moa.services.old_tests import OldTestsOptions, old_tests_findings, planned, run_old_tests
-from pytest_moa.services.prepare import prepared
+from pytest_moa.services.old_tests import (
+    OldTestsOptions,
+    OldTestsRun,
+    old_tests_findings,
+    planned,
+    run_old_tests,
+)
+from pytest_moa.services.prepare import absent_tests, prepared
 from pytest_moa.services.project import Project
 from pytest_moa.services.review import Judges, Reviewed, judges_for, seen_by_rules
-from pytest_moa.services.subject import Subject, exists_in, subject_of
+from pytest_moa.services.subject import Subject, subject_of
 from pytest_moa.services.telling import Telling
 
 
@@ -74,43 +79,59 @@ def look(project: Project, quarantine: Quarantine, work: Work, options: LookOpti
     candidate = link_on(project, quarantine, work, base, trailers(options.allow))
     changed = git.changed_paths(quarantine.repository, base, candidate)
     subject = subject_of(project, quarantine, work.id, base, candidate)
-    absent = missing_tests(subject.tests, exists_in(subject.tree, project.prefix))
-    doubt = Doubt(
-        reason=f"the registry names tests that are not there: {', '.join(absent)}",
-        remedy="Add them on the branch, or correct `registry: tests` on the target.",
-    )
+    absent = absent_tests(project, subject)
     return Looked(
         work=work,
         candidate=candidate,
         seen=seen_by_rules(project, quarantine, work.id, base, candidate),
         judges=judges_for(project, quarantine, work.id, candidate, options.allow),
         paths=frozenset(path for change in changed for path in (change.path, change.old_path) if path),
-        doubts=(doubt,) if absent else (),
+        doubts=(absent,) if absent is not None else (),
         old_tests=planned(project, quarantine, subject) is not None,
     )
 
 
 def with_old_tests(project: Project, looked: Looked, options: LookOptions, *, slot: int = 0) -> Looked:
     """The same with what the target's versions of the changed tests say, run in a quarantine of their own."""
-    base = project.target.head
     with Quarantine.open(project.repo) as quarantine:
-        candidate = link_on(project, quarantine, looked.work, base, trailers(options.allow))
-        subject = subject_of(project, quarantine, looked.work.id, base, candidate)
-        ready = prepared(project, quarantine, candidate, subject.settings.get, options.python)
-        if isinstance(ready, Doubt):
-            return replace(looked, doubts=(*looked.doubts, ready), old_tests=False)
-        try:
-            ran = run_old_tests(
-                project, quarantine, subject, ready.interpreter, OldTestsOptions(slot, options.tell)
-            )
-        except UndeterminedError as error:
-            doubt = Doubt(reason=str(error), remedy=error.remedy)
-            return replace(looked, doubts=(*looked.doubts, doubt), old_tests=False)
-        found, doubts = old_tests_findings(project, quarantine, subject, ran)
-    return replace(
-        looked,
-        seen=(*looked.seen, *found),
-        doubts=(*looked.doubts, *doubts),
-        old_tests=False,
-        runs=looked.runs + (ran.runs if ran is not None else 0),
-    )
+        news = run_old(project, quarantine, looked, options, slot=slot)
+    return replace(news.looked, runs=looked.runs + (news.ran.runs if news.ran is not None else 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldNews:
+    """A work with what its old tests said; `ran` is what their runs left, `unable` why they could not be run."""
+
+    looked: Looked
+    ran: OldTestsRun | None = None
+    unable: tuple[Doubt, ...] = ()
+
+
+def run_old(
+    project: Project, quarantine: Quarantine, looked: Looked, options: LookOptions, *, slot: int = 0
+) -> OldNews:
+    """Runs the target's versions of the tests that a work changes; the records stay in this quarantine."""
+    base = project.target.head
+    candidate = link_on(project, quarantine, looked.work, base, trailers(options.allow))
+    subject = subject_of(project, quarantine, looked.work.id, base, candidate)
+    ready = prepared(project, quarantine, candidate, subject.settings.get, options.python)
+    if isinstance(ready, Doubt):
+        return _unable(looked, ready)
+    try:
+        asked = OldTestsOptions(slot, options.tell)
+        ran = run_old_tests(project, quarantine, subject, ready.interpreter, asked)
+    except UndeterminedError as error:
+        return _unable(looked, Doubt(reason=str(error), remedy=error.remedy))
+    return OldNews(looked=judged_old(project, quarantine, subject, looked, ran), ran=ran)
+
+
+def judged_old(
+    project: Project, quarantine: Quarantine, subject: Subject, looked: Looked, ran: OldTestsRun | None
+) -> Looked:
+    """A work with what the target's versions of its changed tests say."""
+    found, doubts = old_tests_findings(project, quarantine, subject, ran)
+    return replace(looked, seen=(*looked.seen, *found), doubts=(*looked.doubts, *doubts), old_tests=False)
+
+
+def _unable(looked: Looked, doubt: Doubt) -> OldNews:
+    return OldNews(looked=replace(looked, doubts=(*looked.doubts, doubt), old_tests=False), unable=(doubt,))

@@ -18,6 +18,7 @@ from pytest_moa.services.asking import standing
 from pytest_moa.services.landings import history, place_of_head, without_common_history
 from pytest_moa.services.project import Project
 from pytest_moa.services.verdicts import recall
+from pytest_moa.services.words import frozen_words, held_words, taken_back_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,7 @@ def status_of_agent(project: Project, wanted: str) -> AgentState:
 def _freeze(project: Project, stands: Standing) -> tuple[str, ...]:
     if (frozen := stands.frozen) is None:
         return ()
-    why = f": {frozen.because}" if frozen.because else ""
-    return (f"{project.target.name} is frozen since {frozen.at[:16]} by {frozen.by}{why}",)
+    return (frozen_words(project.target.name, frozen)[0],)
 
 
 def _row(project: Project, agent: Agent, seen: _Seen) -> AgentState:
@@ -105,9 +105,9 @@ def _held(project: Project, agent: Agent, stands: Standing) -> tuple[str, ...]:
     """Why a person's word, or a landing that was taken back, holds the agent's work."""
     told = []
     if (said := stands.held.get(agent.id)) is not None:
-        told.append(f"{said.by} held it back on {said.at[:10]}: {said.because}")
+        told.append(held_words(said))
     if agent.branch is not None and (landing := stands.taken_back.get(agent.branch.head)) is not None:
-        told.append(f"its landing {landing[:10]} was taken back from {project.target.name}")
+        told.append(taken_back_words(project.target.name, landing))
     return tuple(told)
 
 

@@ -11,26 +11,23 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Finding
 from pytest_moa.rules.gate import Doubt
-from pytest_moa.rules.probes.record import ProbeRecord
-from pytest_moa.rules.selection import NOBODYS, missing_tests, suite_arguments
+from pytest_moa.rules.probes.record import NONE_ASKED
+from pytest_moa.rules.selection import NOBODYS, suite_arguments
 from pytest_moa.services.commands import run_the_command
 from pytest_moa.services.environment import Interpreter
 from pytest_moa.services.no_new_failure import run_new_tests
 from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, run_old_tests
-from pytest_moa.services.prepare import environment_doubts, prepared, request_for
+from pytest_moa.services.prepare import absent_tests, environment_doubts, prepared, request_for
 from pytest_moa.services.probing import ProbesAsked, probe_request, wish_of
 from pytest_moa.services.project import Project
 from pytest_moa.services.raw_coverage import cleaned
-from pytest_moa.services.subject import Subject, exists_in
+from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.testing.junit import JUnitEvidence
 from pytest_moa.testing.probing import Prober
 from pytest_moa.testing.request import ChildRequest, Group
 from pytest_moa.testing.run import run_child
-
-# A caller's word against probes travels with the evidence; without a record the judge takes it for a lost one.
-_NONE_ASKED = ProbeRecord(seed="0", ended="answered", count=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +56,8 @@ def perform(
     """
     if options.replay is not None:
         return options.replay(subject)
-    if absent := missing_tests(subject.tests, exists_in(subject.tree, project.prefix)):
-        return Doubt(
-            reason=f"the registry names tests that are not there: {', '.join(absent)}",
-            remedy="Add them on the branch, or correct `registry: tests` on the target.",
-        )
+    if (absent := absent_tests(project, subject)) is not None:
+        return absent
     ready = prepared(project, quarantine, subject.candidate, subject.settings.get, options.python)
     if isinstance(ready, Doubt):
         return ready
@@ -104,7 +98,7 @@ def perform(
         old_tests=old,
         new_tests=new,
         labels=labels,
-        probes=_NONE_ASKED
+        probes=NONE_ASKED
         if options.probes == 0
         else prober.records.get(subject.agent)
         if prober is not None

@@ -11,10 +11,11 @@ from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.rules import own_code as rules
 from pytest_moa.rules.gate import Doubt
+from pytest_moa.rules.selection import missing_tests
 from pytest_moa.services.environment import Interpreter, interpreter_for
 from pytest_moa.services.generated import write_version_files
 from pytest_moa.services.project import Project
-from pytest_moa.services.subject import Subject, source_roots
+from pytest_moa.services.subject import Subject, exists_in, source_roots
 from pytest_moa.testing.made_environment import discard, verify
 from pytest_moa.testing.request import ChildRequest, Group
 
@@ -27,6 +28,17 @@ class Prepared:
     folder: Path
     interpreter: Interpreter
     notes: tuple[str, ...] = ()
+
+
+def absent_tests(project: Project, subject: Subject) -> Doubt | None:
+    """Why an agent's tests cannot be run at all: the registry names some that are not there."""
+    absent = missing_tests(subject.tests, exists_in(subject.tree, project.prefix))
+    if not absent:
+        return None
+    return Doubt(
+        reason=f"the registry names tests that are not there: {', '.join(absent)}",
+        remedy="Add them on the branch, or correct `registry: tests` on the target.",
+    )
 
 
 def prepared(

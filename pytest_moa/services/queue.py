@@ -18,22 +18,20 @@ from pytest_moa.rules.queue.steps import Ended, Limits, Member
 from pytest_moa.services.asking import require_thawed, standing
 from pytest_moa.services.blame_words import rejected_of
 from pytest_moa.services.carrier import Carrier
-from pytest_moa.services.chain import Chain, Link, Work, link_on
+from pytest_moa.services.chain import Chain, Link, Work, landed_as, link_on, rejection
 from pytest_moa.services.gate import threshold_of
-from pytest_moa.services.gather import Waiting, gather, rejection
+from pytest_moa.services.gather import Waiting, gather
 from pytest_moa.services.landing import land
 from pytest_moa.services.landings import ahead_of_pushed
 from pytest_moa.services.look import Looked, LookOptions
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.readiness import Readiness, readiness
-from pytest_moa.services.recording import landed_event, record, rejected_event
+from pytest_moa.services.recording import record, record_landing, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import read_staged
 from pytest_moa.services.turn import turn
-from pytest_moa.services.words import swept
-
-__all__ = ["IntegrateOptions", "integrate", "land_staged"]
+from pytest_moa.services.words import frozen_words, swept
 
 ATTEMPTS = 3
 """How often candidates are rebuilt and tested again because the target moved, before the race is given up."""
@@ -125,9 +123,8 @@ def _ready(project: Project, call: _Call) -> Readiness:
     stands = standing(project)
     ready = readiness(project, call.wanted, stands, dropped=call.dropped)
     if stands.frozen is not None:
-        frozen = stands.frozen
-        reason = f"{project.target.name} is frozen since {frozen.at[:16]} by {frozen.by}: {frozen.because}"
-        held = [rejection(work, "held", reason, "When it is over: `moa unfreeze`.") for work in ready.works]
+        words = frozen_words(project.target.name, stands.frozen)
+        held = [rejection(work, "held", *words) for work in ready.works]
         ready = replace(ready, works=(), held=(*ready.held, *held))
     for done in ready.already:
         if done.agent not in {landed.agent for landed in call.landed}:
@@ -211,12 +208,10 @@ def _settle_waiting(
         if not rivals:
             left = True
             continue
-        where = f" in {', '.join(one.paths[:5])}" if one.paths else ""
-        reason = f"{one.work.branch.name} conflicts with agent {', '.join(rivals)}, which goes first,{where}".rstrip(
-            ","
-        )
+        where = f", in {', '.join(one.paths[:5])}" if one.paths else ""
+        reason = f"{one.work.branch.name} conflicts with agent {', '.join(rivals)}, which goes first{where}"
         remedy = f"When that has landed: merge {project.target.name} into {one.work.branch.name}, resolve the conflicts there, and push."
-        call.reject([replace(rejection(one.work, "conflict", reason, remedy), with_agents=rivals)])
+        call.reject([rejection(one.work, "conflict", reason, remedy, with_agents=rivals)])
     return left
 
 
@@ -279,24 +274,16 @@ def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -
                 reason=f"rebuilt {rebuilt}, tested {commit}",
                 remedy="Use the same version of moa and git in both steps, and stage it again.",
             )
-        link = Link(work=work, commit=commit)
-        notes = land(project, Chain(base=before, links=(link,), quarantine=quarantine))
-    landed = Landed(
-        agent=agent.id,
-        name=agent.name,
-        head=branch.head,
-        commit=commit,
-        tests=staged.tests,
-        coverage=staged.coverage,
-        allow=staged.allow,
-    )
-    notes += record(project, [landed_event(project, landed, branch.name, before)])
+        chain = Chain(base=before, links=(Link(work=work, commit=commit),), quarantine=quarantine)
+        notes = land(project, chain)
+    done = landed_as(work, commit, staged.tests, staged.coverage, staged.allow)
+    notes += record_landing(project, chain, [done])
     return IntegrationResult(
         branch=project.target.name,
         before=before,
         after=git.resolve(project.repo, project.target.ref) or before,
         runs=0,
-        landed=(landed,),
+        landed=(done,),
         notes=tuple(notes),
         seconds=time.monotonic() - started,
     )

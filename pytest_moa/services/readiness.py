@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pytest_moa.errors import AgentError
 from pytest_moa.git import repository as git
-from pytest_moa.git.history import began, contained, reaching
+from pytest_moa.git.history import added_history, reaching
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import Landed, Rejected
 from pytest_moa.rules.queue.order import Candidate, in_queue_order
 from pytest_moa.rules.standing import Standing
-from pytest_moa.services.chain import Work
+from pytest_moa.services.chain import Work, landed_as, rejection
 from pytest_moa.services.landings import history, place_of_head, without_common_history
 from pytest_moa.services.project import Project
+from pytest_moa.services.words import held_words, taken_back_words
 
 _ONLY_GITHUB = ("approved", "not-draft", "checks:")
 
@@ -49,15 +50,13 @@ def readiness(
         if isinstance(found, Rejected):
             held.append(found)
             continue
-        agent, branch = found.agent, found.branch
-        place, commit = place_of_head(project, branch.head, known)
+        head = found.branch.head
+        place, commit = place_of_head(project, head, known)
         if place == "landed":
-            already.append(
-                Landed(agent=agent.id, name=agent.name, head=branch.head, commit=commit or branch.head)
-            )
+            already.append(landed_as(found, commit or head))
         elif place == "untouched" and wanted is None:
             continue
-        elif (against := _against(project, agent, branch, place, standing)) is not None:
+        elif (against := _against(project, found, place, standing)) is not None:
             held.append(against)
         else:
             works.append(found)
@@ -94,30 +93,20 @@ def _work(project: Project, wanted: str) -> Work:
     return Work(agent=agent, branch=branch)
 
 
-def _against(
-    project: Project, agent: Agent, branch: BranchRef, place: str, standing: Standing
-) -> Rejected | None:
+def _against(project: Project, work: Work, place: str, standing: Standing) -> Rejected | None:
     """Why an agent's work cannot be tried at all; None where nothing stands against it."""
-
-    def held(reason: str, remedy: str) -> Rejected:
-        return Rejected(
-            agent=agent.id, name=agent.name, head=branch.head, kind="held", reason=reason, remedy=remedy
-        )
-
+    agent, branch = work.agent, work.branch
     if place == "untouched":
-        return held(
-            f"{branch.name} has no commit that {project.target.name} has not", "Commit work on it first."
-        )
+        reason = f"{branch.name} has no commit that {project.target.name} has not"
+        return rejection(work, "held", reason, "Commit work on it first.")
     if (unrelated := without_common_history(project, branch)) is not None:
-        return replace(held(*unrelated), kind="undetermined")
+        return rejection(work, "undetermined", *unrelated)
     if agent.unpushed:
         remote = project.target.remote
-        return held(
-            f"{branch.name} is only here, it was not pushed to {remote}",
-            f"Push it: `git push {remote} {branch.name}`.",
-        )
+        reason = f"{branch.name} is only here, it was not pushed to {remote}"
+        return rejection(work, "held", reason, f"Push it: `git push {remote} {branch.name}`.")
     if (unasked := _unasked(project, agent, branch, standing)) is not None:
-        return held(*unasked)
+        return rejection(work, "held", *unasked)
     return None
 
 
@@ -131,12 +120,12 @@ def _unasked(project: Project, agent: Agent, branch: BranchRef, standing: Standi
         )
     if (said := standing.held.get(agent.id)) is not None:
         return (
-            f"{said.by} held it back on {said.at[:10]}: {said.because}",
+            held_words(said),
             f"When that is settled: `moa ready {agent.id}`.",
         )
     if (landing := standing.taken_back.get(branch.head)) is not None:
         return (
-            f"its landing {landing[:10]} was taken back from {project.target.name}",
+            taken_back_words(project.target.name, landing),
             f"Mend the branch and push, or ask for it again: `moa ready {agent.id}`.",
         )
     require = project.policy.integration.require
@@ -160,13 +149,11 @@ def _without_dropped(
         return works, []
     bringing = reaching(project.repo, [w.branch.head for w in works], dropped, without=project.target.head)
     back = [
-        Rejected(
-            agent=work.id,
-            name=work.agent.name,
-            head=work.branch.head,
-            kind="held",
-            reason=f"{work.branch.name} would bring back commits that were taken from {project.target.name} meanwhile",
-            remedy=f"Rebase it onto {project.target.name} as it is, and push.",
+        rejection(
+            work,
+            "held",
+            f"{work.branch.name} would bring back commits that were taken from {project.target.name} meanwhile",
+            f"Rebase it onto {project.target.name} as it is, and push.",
         )
         for work in works
         if work.branch.head in bringing
@@ -179,8 +166,7 @@ def _ordered(
 ) -> Readiness:
     """Dependencies, declared ones and those of a branch that stands on another's head, then priority, then age."""
     heads = {work.branch.head: work.id for work in works}
-    stacked = contained(project.repo, list(heads), without=project.target.head)
-    begun = began(project.repo, list(heads), without=project.target.head)
+    added = added_history(project.repo, list(heads), without=project.target.head)
     landed = {done.agent for done in already}
     candidates = {}
     kept: list[Work] = []
@@ -194,47 +180,31 @@ def _ordered(
             if other not in going and other not in landed and not _has_landed(project, other)
         )
         if missing:
-            refused.append(
-                Rejected(
-                    agent=work.id,
-                    name=work.agent.name,
-                    head=work.branch.head,
-                    kind="held",
-                    reason=f"agent {work.id} depends on {', '.join(missing)}, not landed yet",
-                    remedy="Integrate these first.",
-                    with_agents=missing,
-                )
-            )
+            refused.append(_waits_for(work, missing))
             continue
-        under = {heads[head] for head in stacked.get(work.branch.head, ())}
+        own = added[work.branch.head]
+        under = {heads[head] for head in own.contains}
         candidates[work.id] = Candidate(
             id=work.id,
             depends=frozenset([*(d for d in entry.depends_on if d in going), *under]) - {work.id},
             priority=entry.priority,
-            begun=begun.get(work.branch.head, 0),
+            begun=own.begun,
         )
         kept.append(work)
     order, depends, stuck = in_queue_order(candidates.values())
     by_id = {work.id: work for work in kept}
-    for agent, others in stuck.items():
-        work = by_id[agent]
-        refused.append(
-            Rejected(
-                agent=agent,
-                name=work.agent.name,
-                head=work.branch.head,
-                kind="held",
-                reason=f"agent {agent} depends on {', '.join(others)}, not landed yet",
-                remedy="Integrate these first.",
-                with_agents=others,
-            )
-        )
+    refused += [_waits_for(by_id[agent], others) for agent, others in stuck.items()]
     return Readiness(
         works=tuple(by_id[agent] for agent in order),
         depends=depends,
         held=tuple(refused),
         already=already,
     )
+
+
+def _waits_for(work: Work, others: tuple[str, ...]) -> Rejected:
+    reason = f"agent {work.id} depends on {', '.join(others)}, not landed yet"
+    return rejection(work, "held", reason, "Integrate these first.", with_agents=others)
 
 
 def _has_landed(project: Project, wanted: str) -> bool:

@@ -9,6 +9,7 @@ from pytest_moa.git import ledger
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.results import Event, Landed, Rejected
 from pytest_moa.render.json_contract import counts_json, coverage_json
+from pytest_moa.services.chain import Chain
 from pytest_moa.services.project import Project
 
 
@@ -21,6 +22,15 @@ def record(project: Project, events: Sequence[Event], *, push: bool = True) -> l
     except (RepositoryError, RaceError, RefusedError) as error:
         return [f"The ledger could not be written ({error.reason or error.message}); the next run does it."]
     return []
+
+
+def record_landing(project: Project, chain: Chain, landed: Sequence[Landed]) -> list[str]:
+    """Tells the ledger of a chain that landed, a link each."""
+    branches = (link.work.branch.name for link in chain.links)
+    events = [
+        landed_event(project, done, name, chain.base) for done, name in zip(landed, branches, strict=True)
+    ]
+    return record(project, events)
 
 
 def landed_event(project: Project, landed: Landed, branch: str, before: ObjectId) -> Event:

@@ -106,22 +106,20 @@ def subject_in(
     changed = {path: lines for path, lines in added.items() if lines and rules.is_source(path, source)}
     entry = policy.entry(agent)
     foreign = entry if entry.command else None
-    wanted = [*changed, *(path for path in others or {} if path.endswith(".py") and path not in changed)]
-    texts = {
-        path: text_of(data)
-        for path, data in git.read_blobs(quarantine.repository, ground.candidate, wanted).items()
-    }
+    texts = _texts(quarantine, ground, list(changed))
     whole = {path: rules.statement_lines(texts.get(path, ""), lines) for path, lines in changed.items()}
     own: Mapping[str, frozenset[int] | None] = (
         named_code(entry.source, entry.tests, tree, prefix)
         if foreign
         else rules.own_code(added=whole, registered=entry.source, tree=tree, rules=source)
     )
+    # Of a file that is somebody's as a whole its lines are counted, where others brought some of them.
+    shared = [path for path, lines in own.items() if lines is None and others and others.get(path)]
     return Subject(
         agent=agent,
         base=ground.base,
         candidate=ground.candidate,
-        own=rules.without_others(own, others or {}, texts),
+        own=rules.without_others(own, others, texts | _texts(quarantine, ground, shared)) if others else own,
         tests=tests,
         tree=tree,
         pytest=ground.pytest,
@@ -129,6 +127,13 @@ def subject_in(
         settings=ground.settings,
         foreign=foreign,
     )
+
+
+def _texts(quarantine: Quarantine, ground: Ground, paths: Sequence[str]) -> dict[str, str]:
+    if not paths:
+        return {}
+    found = git.read_blobs(quarantine.repository, ground.candidate, paths)
+    return {path: text_of(data) for path, data in found.items()}
 
 
 def source_roots(own: Sequence[str], tree: frozenset[str], prefix: str) -> tuple[str, ...]:

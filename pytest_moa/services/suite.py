@@ -13,15 +13,13 @@ from pytest_moa.model.results import Failure, RejectionClass, TestCounts
 from pytest_moa.model.text import plural
 from pytest_moa.rules.gate import Doubt, counts, failures, judge
 from pytest_moa.rules.selection import suite_arguments
+from pytest_moa.services.again import MOST, files_of, passed_now
 from pytest_moa.services.commands import NO_TESTS
 from pytest_moa.services.prepare import prepared, request_for
 from pytest_moa.services.project import Project
 from pytest_moa.services.subject import Subject
 from pytest_moa.services.telling import Telling
 from pytest_moa.testing.run import run_child
-
-MOST = 200
-"""So many failing ids are run again; where more fail, these tell enough."""
 
 PLACES = {"whole": "whole", "wholeagain": "whole-again", "wholebase": "whole-base"}
 """The runs' names in evidence, and their folders in the quarantine."""
@@ -81,7 +79,7 @@ def run_suite(
     if not red:
         return SuiteRun(evidence=evidence)
     tell.step(f"Running what failed once more, by itself ({len(red)})")
-    again = run.on(subject.candidate, "wholeagain", run.files(red), only=red)
+    again = run.on(subject.candidate, "wholeagain", files_of(project, subject.tree, red), only=red)
     still = _still(red, again)
     if again is None or not still:
         return SuiteRun(evidence=evidence, again=again)
@@ -89,7 +87,7 @@ def run_suite(
     return SuiteRun(
         evidence=evidence,
         again=again,
-        base=run.on(subject.base, "wholebase", run.files(still), only=still),
+        base=run.on(subject.base, "wholebase", files_of(project, subject.tree, still), only=still),
     )
 
 
@@ -139,10 +137,7 @@ def _still(red: Sequence[str], again: Evidence | None) -> tuple[str, ...]:
     """Those that did not pass when they were run once more."""
     if again is None:
         return tuple(red)
-    bad = {failure.id for failure in failures(again)}
-    # The id of a file that could not be collected has outcomes below it, once it can be.
-    passed = {place for o in again.outcomes for place in (o.id, o.id.split("::", 1)[0])}
-    return tuple(test for test in red if test in bad or test == again.running or test not in passed)
+    return tuple(test for test in red if not passed_now(test, again))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +159,3 @@ class _Runner:
         )
         request = replace(request, only=only, keep_going=True)
         return run_child(request, progress=self.tell.tick)
-
-    def files(self, ids: Sequence[str]) -> tuple[str, ...]:
-        """The files of these ids, as arguments; where one is not found below the project's folder, the settings decide."""
-        found = tuple(dict.fromkeys(test.split("::", 1)[0] for test in ids))
-        return found if all(self.project.prefix + path in self.subject.tree for path in found) else ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from pytest_moa.errors import RefusedError, UndeterminedError
+from pytest_moa.errors import RefusedError
 from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
@@ -22,20 +22,17 @@ from pytest_moa.model.results import (
 from pytest_moa.rules.gate import Doubt, Judgement, counts, failures, judge
 from pytest_moa.services.allowing import trailers
 from pytest_moa.services.boarding import Boarding, boarding
-from pytest_moa.services.chain import Chain, chain_of, link_on
+from pytest_moa.services.chain import Chain, chain_of
 from pytest_moa.services.evidence_folder import require_place
 from pytest_moa.services.examine import Examination
 from pytest_moa.services.gate import GateOptions, finished, taken_in, threshold_of
 from pytest_moa.services.joint import Joint, JointOptions, judged_joint, run_joint
 from pytest_moa.services.landings import ahead_of_pushed
-from pytest_moa.services.look import Looked, LookOptions
-from pytest_moa.services.old_tests import OldTestsOptions, OldTestsRun, old_tests_findings, run_old_tests
-from pytest_moa.services.prepare import prepared
+from pytest_moa.services.look import Looked, LookOptions, OldNews, run_old
 from pytest_moa.services.project import Project
-from pytest_moa.services.subject import Subject, subject_of
 from pytest_moa.services.travelling import Asked, Circumstances
 from pytest_moa.services.travelling_train import LeftTrain, MemberRuns, leave_train
-from pytest_moa.services.words import swept
+from pytest_moa.services.words import survivors_words, swept
 
 _WHOSE = Doubt(
     reason="the train's run did not pass, and whose fault that is cannot be told from it",
@@ -79,7 +76,7 @@ def gate_train(project: Project, wanted: Sequence[str] | None, options: GateOpti
     with ExitStack() as opened:
         members = [_with_old_tests(project, opened, one, look_options) for one in found.train]
         quarantine = opened.enter_context(Quarantine.open(project.repo))
-        ran = _run(project, quarantine, [member.looked for member in members], options)
+        ran = _run(project, quarantine, [member.news.looked for member in members], options)
         differences = (
             *git.differences(before, git.fingerprint(project.repo)),
             *(word for one in found.train for word in taken_in(project, one.work.branch)),
@@ -103,14 +100,6 @@ def gate_train(project: Project, wanted: Sequence[str] | None, options: GateOpti
                 ),
             )
     return result
-
-
-def judged_old(
-    project: Project, quarantine: Quarantine, subject: Subject, looked: Looked, ran: OldTestsRun | None
-) -> Looked:
-    """A member with what the target's versions of its changed tests say."""
-    found, doubts = old_tests_findings(project, quarantine, subject, ran)
-    return replace(looked, seen=(*looked.seen, *found), doubts=(*looked.doubts, *doubts), old_tests=False)
 
 
 def examined_train(quarantine: Quarantine, ran: TrainRun) -> TrainRun:
@@ -176,43 +165,18 @@ def _require_train(found: Boarding, wanted: Sequence[str] | None, head: str | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A member, the quarantine that holds its old tests' records, and why these could not be run."""
+    """A member, and the quarantine that holds its old tests' records."""
 
-    looked: Looked
-    old: OldTestsRun | None = None
+    news: OldNews
     quarantine: Quarantine | None = None
-    unable: tuple[Doubt, ...] = ()
 
 
 def _with_old_tests(project: Project, opened: ExitStack, looked: Looked, options: LookOptions) -> _Member:
     """Runs them where they are due; their records stay until `opened` is closed."""
     if not looked.old_tests:
-        return _Member(looked=looked)
+        return _Member(news=OldNews(looked=looked))
     quarantine = opened.enter_context(Quarantine.open(project.repo))
-    subject = alone(project, quarantine, looked, options)
-    ready = prepared(project, quarantine, subject.candidate, subject.settings.get, options.python)
-    if isinstance(ready, Doubt):
-        return _unable(looked, ready)
-    try:
-        ran = run_old_tests(
-            project, quarantine, subject, ready.interpreter, OldTestsOptions(tell=options.tell)
-        )
-    except UndeterminedError as error:
-        return _unable(looked, Doubt(reason=str(error), remedy=error.remedy))
-    return _Member(
-        looked=judged_old(project, quarantine, subject, looked, ran), old=ran, quarantine=quarantine
-    )
-
-
-def alone(project: Project, quarantine: Quarantine, looked: Looked, options: LookOptions) -> Subject:
-    """A member's part in its own merge with the target, built in this quarantine."""
-    base = project.target.head
-    candidate = link_on(project, quarantine, looked.work, base, trailers(options.allow))
-    return subject_of(project, quarantine, looked.work.id, base, candidate)
-
-
-def _unable(looked: Looked, doubt: Doubt) -> _Member:
-    return _Member(looked=replace(looked, doubts=(*looked.doubts, doubt), old_tests=False), unable=(doubt,))
+    return _Member(news=run_old(project, quarantine, looked, options), quarantine=quarantine)
 
 
 def _run(
@@ -243,12 +207,13 @@ def _left(ran: TrainRun) -> Doubt | Joint:
 
 
 def _runs_of(member: _Member, ran: TrainRun, options: GateOptions) -> MemberRuns:
-    own = ran.joint.own_traces.get(member.looked.work.id) if ran.joint is not None else None
+    work = member.news.looked.work
+    own = ran.joint.own_traces.get(work.id) if ran.joint is not None else None
     return MemberRuns(
-        work=member.looked.work,
-        old=member.old,
+        work=work,
+        old=member.news.ran,
         quarantine=member.quarantine,
-        unable=member.unable,
+        unable=member.news.unable,
         probes=own.probes if own is not None else None,
         none_asked=options.probes == 0,
     )
@@ -306,8 +271,7 @@ def _notes(ran: TrainRun) -> Iterator[str]:
     traces = ran.joint.traces if ran.joint is not None else None
     if traces is not None:
         yield from traces.notes
-        if left := traces.evidence.end.survivors:
-            yield f"The tests left processes running, which were ended: {', '.join(left[:5])}"
+        yield from survivors_words(traces.evidence.end)
     for agent, found in ran.examined.items():
         for note in found.notes:
             yield f"Agent {agent}: {note}"

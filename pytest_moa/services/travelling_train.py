@@ -12,7 +12,7 @@ from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.fleet import TRAIN
 from pytest_moa.model.results import GateResult
 from pytest_moa.rules.gate import Doubt
-from pytest_moa.rules.probes.record import ProbeRecord
+from pytest_moa.rules.probes.record import NONE_ASKED, ProbeRecord
 from pytest_moa.rules.selection import groups_of
 from pytest_moa.services.chain import Chain, Work
 from pytest_moa.services.evidence_folder import (
@@ -23,11 +23,10 @@ from pytest_moa.services.evidence_folder import (
     Member,
     write_folder,
 )
-from pytest_moa.services.joint import Joint, JointOptions, subjects_of
+from pytest_moa.services.joint import Joint, JointOptions, subjects_of, union_of
 from pytest_moa.services.look import Looked
 from pytest_moa.services.old_tests import OldTestsRun
 from pytest_moa.services.project import Project
-from pytest_moa.services.subject import Subject
 from pytest_moa.services.traces import Traces
 from pytest_moa.services.travelling import (
     Asked,
@@ -47,9 +46,6 @@ from pytest_moa.services.travelling import (
     traces_of,
 )
 
-# A caller's word against probes travels with the evidence; without a record the judge takes it for a lost one.
-_NONE_ASKED = ProbeRecord(seed="0", ended="answered", count=0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRuns:
@@ -64,7 +60,7 @@ class MemberRuns:
 
     @property
     def record(self) -> ProbeRecord | None:
-        return _NONE_ASKED if self.none_asked else self.probes
+        return NONE_ASKED if self.none_asked else self.probes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +136,6 @@ def replayed_joint(  # noqa: PLR0917 - what a run is made from, and where its tr
     }
     cases = {agent: looked[agent].case(subjects[agent], options.threshold) for agent in chain.ids}
     return Joint(chain=chain, project=project, options=options, traces=traces, cases=cases, own_traces=own)
-
-
-def union_of(subjects: Mapping[str, Subject]) -> Subject:
-    """All members' own files, as one run measures them."""
-    first = next(iter(subjects.values()))
-    return replace(first, own={path: None for subject in subjects.values() for path in subject.own})
 
 
 def _member(member: MemberRuns) -> Member:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_moa.git.quarantine import sweep
+from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.asking import Said
+from pytest_moa.model.evidence import ProcessEnd
 from pytest_moa.services.project import Project
 
 
@@ -20,6 +23,30 @@ def conflict_words(project: Project, branch: str, paths: Sequence[str]) -> tuple
         f"{branch} conflicts with {target} in {', '.join(paths[:5])}",
         f"Merge {target} into {branch}, resolve the conflicts there, and commit.",
     )
+
+
+def frozen_words(target: str, said: Said) -> tuple[str, str]:
+    """Reason and remedy of work that waits since the target is frozen."""
+    return f"{target} is frozen {since_words(said)}", "When it is over: `moa unfreeze`."
+
+
+def since_words(said: Said) -> str:
+    """Since when a word holds, by whom, and why."""
+    return f"since {said.at[:16]} by {said.by}: {said.because or 'no reason was given'}"
+
+
+def held_words(said: Said) -> str:
+    return f"{said.by} held it back on {said.at[:10]}: {said.because}"
+
+
+def taken_back_words(target: str, landing: ObjectId) -> str:
+    return f"its landing {landing[:10]} was taken back from {target}"
+
+
+def survivors_words(end: ProcessEnd) -> tuple[str, ...]:
+    """A sentence where the tests left processes running."""
+    left = end.survivors
+    return (f"The tests left processes running, which were ended: {', '.join(left[:5])}",) if left else ()
 
 
 def touched_words(differences: Sequence[str]) -> tuple[str, str]:

@@ -37,6 +37,10 @@ class ProbeRecord:
     entries: tuple[Entry, ...] = ()
 
 
+NONE_ASKED = ProbeRecord(seed="0", ended="answered", count=0)
+"""A caller's word against probes, as it travels with the evidence: a judge takes a missing record for a lost one."""
+
+
 def entry_of(question: Question, answer: Answer) -> Entry:
     return Entry(fault=question.fault.id, purpose=question.purpose, answer=answer)
 
