@@ -99,19 +99,19 @@ def pays_no_heed_to_moved_heads() -> None:
 
 def does_not_tell_the_ledger() -> None:
     """Landings are nobody's history."""
-    carrier.record = lambda *_args, **_more: []
+    carrier.record_landing = lambda *_args: []
     queue.recover = lambda *_args, **_more: []
 
 
 def tells_the_ledger_twice() -> None:
     """Every landing is two events."""
-    record = carrier.record
+    record = carrier.record_landing
 
-    def twice(project: Any, events: Any, **more: Any) -> Any:
-        record(project, events, **more)
-        return record(project, events, **more)
+    def twice(project: Any, chain: Any, landed: Any) -> Any:
+        record(project, chain, landed)
+        return record(project, chain, landed)
 
-    carrier.record = twice
+    carrier.record_landing = twice
 
 
 def blames_the_first() -> None:
