@@ -28,7 +28,7 @@ done
 
 "$bin/check-jsonschema" --builtin-schema vendor.github-actions action.yml
 "$bin/check-jsonschema" --builtin-schema vendor.github-workflows "$made"/.github/workflows/*.yml
-"$bin/zizmor" --offline --quiet --no-progress --config tools/zizmor.yml action.yml "$made/.github/workflows"
+"$bin/zizmor" --offline --persona auditor --quiet --no-progress --config tools/zizmor.yml action.yml "$made/.github/workflows"
 
 actionlint=$(command -v actionlint || true)
 if [ -z "$actionlint" ] && command -v go >/dev/null 2>&1; then
