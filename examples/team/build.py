@@ -87,7 +87,7 @@ def _commit(folder: Path, message: str, but: str = "") -> None:
 
 
 def main(words: list[str]) -> int:
-    if len(words) != 1:
+    if len(words) != 1 or words[0].startswith("-"):
         print("usage: build.py DIR", file=sys.stderr)
         return 2
     folder = Path(words[0])
