@@ -161,6 +161,8 @@ def moa(place: Path, cache: Path, target: str, config: Path | None) -> tuple[Cos
     words = [sys.executable, "-m", "pytest_moa", "conflicts", "--json", "--no-fetch", "--target", target]
     words += ["--config", str(config)] if config else []
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    # An installed moa has its bytecode at hand.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(words, cwd=place, env=env, stdout=out)
