@@ -20,6 +20,10 @@ _PROTECTED = (
 )
 
 
+ELSEWHERE = ("stale info", "failed to update ref", "cannot lock ref", "incorrect old value")
+"""Git's words, its own and a server's, for a compare-and-swap that found another value, or the ref locked."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Move:
     branch: str
@@ -147,18 +151,22 @@ def _move(
             announced.enter_context(
                 changing(quarantine.folder, repo, (), tree, (move.branch, move.old, move.new))
             )
-        swap(repo, move.ref, move.old, move.new, f"moa: land {move.new[:12]}")
+        if not swap(repo, move.ref, move.old, move.new, f"moa: land {move.new[:12]}"):
+            raise _lost(move.branch, move.old, move.new)
         return tuple(follow(tree, move.old, move.new, move.branch) for tree in trees)
 
 
-def swap(repo: Repository, ref: str, old: ObjectId, new: ObjectId, message: str) -> None:
-    """Move a ref from `old` to `new`; raises RaceError where it is elsewhere. A ref that is at `new` already is moved."""
+def swap(repo: Repository, ref: str, old: ObjectId, new: ObjectId, message: str) -> bool:
+    """Move a ref from `old` to `new`; raises RaceError where it is elsewhere. False where others had moved it to `new`.
+
+    A ref that is at `new` was moved by us, whatever git's exit status, unless git says that it was not at `old` any more.
+    """
     result = repo.git.run("update-ref", "-m", message, ref, new, old, check=False)
     if result.ok:
-        return
+        return True
     at = resolve(repo, ref)
     if at == new:
-        return
+        return b"but expected" not in result.stderr
     if at != old:
         raise _lost(ref.removeprefix("refs/heads/"), old, at)
     raise repo.git.failure(result, f"move {ref}")
@@ -205,7 +213,7 @@ def _judge_push(repo: Repository, pushed: Result, remote: str, move: _Move) -> N
             reason=f"{last_line(pushed.stderr)}; {error}",
             remedy=f"Run the command again when {remote} can be reached: it finds out whether this landed.",
         ) from error
-    if landed:
+    if landed and not _turned_away(pushed):
         return
     if at != move.old:
         raise _lost(f"{move.branch} on {remote}", move.old, at)
@@ -220,6 +228,15 @@ def _judge_push(repo: Repository, pushed: Result, remote: str, move: _Move) -> N
 def _was_there(pushed: Result) -> bool:
     """Whether the remote held the commit before: the same candidate is the same commit, and another run landed it."""
     return any(line.startswith("=") for line in decode(pushed.stdout).splitlines())
+
+
+def _turned_away(pushed: Result) -> bool:
+    """Whether a push was answered, and the answer is that the ref was not where we expected it: we did not move it.
+
+    A push that ended without an answer, or was refused for another reason, tells nothing of what the remote did.
+    """
+    words = [row for row in decode(pushed.stdout).splitlines() if row.startswith("!")]
+    return any(said in row for row in words for said in ELSEWHERE)
 
 
 def _was_rejected(pushed: Result) -> bool:

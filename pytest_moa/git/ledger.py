@@ -20,7 +20,7 @@ from typing import Any
 from pytest_moa.errors import BugError, MoaError, RaceError, RepositoryError
 from pytest_moa.git.command import FETCH, Git, Result, decode, encode, remedy
 from pytest_moa.git.handle import Repository
-from pytest_moa.git.landing import push_with_lease, server_words
+from pytest_moa.git.landing import ELSEWHERE, push_with_lease, server_words
 from pytest_moa.git.leftovers import changing
 from pytest_moa.git.owned import owned_folder
 from pytest_moa.git.repository import is_ancestor, remote_head, resolve
@@ -214,10 +214,8 @@ def _share(repo: Repository, remote: str, tip: ObjectId) -> ObjectId:
 
 
 def _was_race(pushed: Result) -> bool:
-    words = pushed.stdout + pushed.stderr
-    return any(
-        said in words for said in (b"stale info", b"cannot lock ref", b"failed to update ref", b"File exists")
-    )
+    words = decode(pushed.stdout + pushed.stderr)
+    return any(said in words for said in (*ELSEWHERE, "File exists"))
 
 
 def _fetch(repo: Repository, remote: str) -> ObjectId | None:

@@ -162,6 +162,21 @@ def test_a_target_that_moves_at_the_last_moment_is_a_race_too(
     assert story.target == moved[0]
 
 
+def test_a_target_that_another_run_moves_to_the_same_candidate_at_the_last_moment_is_its_landing(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring = landing.bring
+
+    def slow(*args: Any) -> None:
+        bring(*args)
+        story.repo.git("update-ref", "refs/heads/develop", story.new, story.old)
+
+    monkeypatch.setattr(landing, "bring", slow)
+    with pytest.raises(RaceError):
+        story.land()
+    assert story.target == story.new
+
+
 def test_a_target_that_vanished_is_not_made_again(tmp_path: Path) -> None:
     with told(tmp_path, checked_out=False) as story:
         story.repo.git("update-ref", "-d", "refs/heads/develop")
@@ -278,26 +293,45 @@ def test_a_protected_branch_is_told_in_the_servers_words(pushed: Story, origin: 
     assert pushed.target == pushed.old
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
 def test_a_push_that_landed_and_then_failed_is_our_landing(
-    pushed: Story, origin: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pushed: Story, origin: Repo, monkeypatch: pytest.MonkeyPatch, goes_on: bool
 ) -> None:
-    liar = tmp_path / "receive-pack"
-    liar.write_text('#!/bin/sh\ngit receive-pack "$@"\nexit 1\n')
-    liar.chmod(0o755)
-    pushed.repo.git("config", "remote.origin.receivepack", str(liar))
+    """Also where somebody else's commit is on it by then."""
     real = landing._push
+    at = []
 
     def broken(*args: Any) -> Result:
-        done = real(*args)
-        return Result(128, done.stdout, b"fatal: the remote end hung up unexpectedly\n")
+        assert real(*args).ok
+        at.append(origin.branch("develop").writes({"later": "1\n"}).commits() if goes_on else pushed.new)
+        return Result(128, b"", b"fatal: the remote end hung up unexpectedly\n")
 
     monkeypatch.setattr(landing, "_push", broken)
     pushed.push()
-    assert origin.head("refs/heads/develop") == pushed.new
-    later = origin.branch("develop").writes({"later": "1\n"}).commits()
-    pushed.push()
-    assert origin.head("refs/heads/develop") == later
+    assert [origin.head("refs/heads/develop")] == at
     verify(pushed.opened, "origin", "develop", pushed.new)
+
+
+def test_a_push_that_another_of_the_same_commit_was_faster_than_is_not_our_landing(
+    pushed: Story, origin: Repo
+) -> None:
+    """It moves the target after our push has read it, so that the server's own comparison turns us away."""
+    hook = origin.path / "hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\ngit update-ref "$1" "$3" "$2"\n')
+    hook.chmod(0o755)
+    with pytest.raises(RaceError):
+        pushed.push()
+    assert origin.head("refs/heads/develop") == pushed.new
+
+
+def test_a_push_that_a_server_took_and_then_declined_is_our_landing(pushed: Story, origin: Repo) -> None:
+    hook = origin.path / "hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\ngit update-ref "$1" "$3" "$2"\nexit 1\n')
+    hook.chmod(0o755)
+    pushed.push()
+    assert origin.head("refs/heads/develop") == pushed.new
 
 
 def test_a_remote_that_is_gone_changes_nothing_and_is_told(pushed: Story, origin: Repo) -> None:
