@@ -40,6 +40,7 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
 @options.probes
 @options.threshold
 @options.python
+@options.pytest_args
 @click.option(
     "--evidence",
     metavar="DIR",
@@ -63,6 +64,7 @@ def gate(
     probes: ProbesAsked | None,
     threshold: Decimal | None,
     python: str | None,
+    pytest_args: tuple[str, ...],
     evidence: Path | None,
     summary: Path | None,
     as_json: bool,
@@ -80,7 +82,7 @@ def gate(
     if listed is not None and agent != TRAIN:
         raise click.UsageError("--agents goes with `moa gate train`")
     with progress() as tell:
-        project = options.opened(directory, config, target, fetch=fetch)
+        project = options.opened(directory, config, target, fetch=fetch, pytest_args=pytest_args)
         chosen = GateOptions(
             threshold=threshold,
             python=python,

@@ -47,6 +47,7 @@ from pytest_moa.services.queue_options import IntegrateOptions
 @options.probes
 @options.threshold
 @options.python
+@options.pytest_args
 @options.summary
 @options.as_json
 @options.config
@@ -68,6 +69,7 @@ def integrate(
     probes: ProbesAsked | None,
     threshold: Decimal | None,
     python: str | None,
+    pytest_args: tuple[str, ...],
     summary: Path | None,
     as_json: bool,
     config: Path | None,
@@ -77,7 +79,7 @@ def integrate(
 ) -> int:
     """Land agents' work: merge, test the merge, and move the target to exactly what was tested."""
     agents = _named(agents, listed, everybody=everybody)
-    _refuse_odd_words(agents, stage, staged, commit)
+    _refuse_odd_words(stage, staged, commit)
     if dry_run and (stage is not None or staged is not None):
         raise click.UsageError("--dry-run lands and stages nothing")
     if staged is not None and allow:
@@ -86,7 +88,7 @@ def integrate(
         )
     allowed = allowances(allow, because)
     with progress() as tell:
-        project = options.opened(directory, config, target, fetch=fetch)
+        project = options.opened(directory, config, target, fetch=fetch, pytest_args=pytest_args)
         wanted = tuple(dict.fromkeys(options.agent_id(project, agent) for agent in agents))
         if not as_json:
             for agent in wanted:
@@ -94,7 +96,7 @@ def integrate(
             if everybody and not wanted:
                 say_error("🔗 Coordinating integration for everybody who may go in...")
         if staged is not None and commit is not None:
-            result = land_staged(project, wanted[0], staged, commit)
+            result = land_staged(project, wanted or None, staged, commit)
         else:
             chosen = IntegrateOptions(
                 threshold=threshold,
@@ -136,12 +138,8 @@ def _named(agents: tuple[str, ...], listed: str | None, *, everybody: bool) -> t
     return (*agents, *more)
 
 
-def _refuse_odd_words(
-    agents: tuple[str, ...], stage: Path | None, staged: Path | None, commit: str | None
-) -> None:
+def _refuse_odd_words(stage: Path | None, staged: Path | None, commit: str | None) -> None:
     if stage is not None and staged is not None:
         raise click.UsageError("--stage and --staged cannot be used together")
     if (staged is None) != (commit is None):
         raise click.UsageError("--staged and --commit go together")
-    if (stage is not None or staged is not None) and len(agents) != 1:
-        raise click.UsageError("one agent at a time can be staged")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import click
 
 from pytest_moa.model.policy import ProbesAsked
+from pytest_moa.rules.pytest_words import refusals
 from pytest_moa.services.project import OpenOptions, Project, agent_here, open_project
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -95,8 +98,43 @@ because = click.option(
 )
 
 
-def opened(directory: Path, config: Path | None, target: str | None, *, fetch: bool) -> Project:
-    return open_project(open_options(directory, config, target, fetch=fetch))
+class PytestWords(click.ParamType[tuple[str, ...]]):
+    """Words for pytest in one text, parted as a shell would part them, without a shell."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            words = tuple(shlex.split(str(value)))
+        except ValueError as error:
+            self.fail(f"{value!r} cannot be parted into words: {error}", param, ctx)
+        if refused := refusals(words):
+            self.fail("; ".join(refused), param, ctx)
+        return words
+
+
+pytest_args = click.option(
+    "--pytest-args",
+    type=PytestWords(),
+    default=(),
+    help="Further options for pytest, as one text; none that choose tests, load plugins or switch something off.",
+)
+
+
+def opened(
+    directory: Path,
+    config: Path | None,
+    target: str | None,
+    *,
+    fetch: bool,
+    pytest_args: tuple[str, ...] = (),
+) -> Project:
+    asked = open_options(directory, config, target, fetch=fetch)
+    return open_project(replace(asked, pytest_args=pytest_args))
 
 
 def open_options(directory: Path, config: Path | None, target: str | None, *, fetch: bool) -> OpenOptions:

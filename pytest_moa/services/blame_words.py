@@ -157,6 +157,7 @@ _WORDS: Mapping[Because, Callable[[_Of], tuple[str, str]]] = {
     "moved": _moved,
     "runs": lambda _: ("the round's test runs were used up before it was decided", _AGAIN),
     "time": lambda _: ("the time budget was used up before it was decided", _AGAIN),
+    "staged": lambda _: ("others passed first, and it can be tried only on top of them", _AGAIN),
     "stopped": _stopped,
 }
 

@@ -93,6 +93,9 @@ class Carrier:
         """The steps' outcomes, in their order; several steps at the same time, each with a slot of its own."""
         if self.deadline.passed and not all(isinstance(s, queue.Land | queue.Forgive) for s in steps):
             return tuple(queue.OutOfTime() for _ in steps)
+        if self.notebook.staged and any(isinstance(s, queue.Try) and not s.first for s in steps):
+            # It would be tried on the target without those that passed: what came of it could not land after them.
+            return tuple(queue.OutOfTime("staged") for _ in steps)
         if len(steps) == 1:
             return (self._one(steps[0], 0, self.options.tell),)
         slots = min(len(steps), self.first.policy.agents.max_parallel_integrations)
@@ -252,12 +255,7 @@ class Carrier:
         run, project, book = self._runs[step.members, False], self.project, self.notebook
         done = [self._landed(run, link) for link in run.chain.links]
         if self.options.stage is not None:
-            write_staged(
-                self.options.stage,
-                done[0],
-                base=project.target.head,
-                branch=run.chain.links[0].work.branch.name,
-            )
+            write_staged(self.options.stage, done, base=project.target.head)
             book.staged += done
             return queue.Landed(kind="landed")
         works = [link.work for link in run.chain.links]

@@ -100,6 +100,7 @@ def request_for(
         drop=policy.environment.drop,
         environ=project.environ,
         branch_coverage=subjects[0].coverage.branch,
+        extra_args=project.options.pytest_args,
     )
 
 

@@ -21,13 +21,17 @@ Where = Literal["local", "remote"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOptions:
-    """How to open: `config` is the operator's own file, `target` a name that beats the policy's, `fetch` the network."""
+    """How to open: `config` is the operator's own file, `target` a name that beats the policy's, `fetch` the network.
+
+    `pytest_args` are further words for every run of pytest on a candidate.
+    """
 
     start: Path
     environ: Mapping[str, str]
     config: Path | None = None
     target: str | None = None
     fetch: bool = True
+    pytest_args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pytest_moa.rules.queue.steps import Ended, Limits, Member
 from pytest_moa.services.asking import require_thawed, standing
 from pytest_moa.services.blame_words import rejected_of
 from pytest_moa.services.carrier import Carrier
-from pytest_moa.services.chain import Chain, Link, Work, landed_as, link_on, rejection
+from pytest_moa.services.chain import Work, chain_of, landed_as, rejection
 from pytest_moa.services.gate import threshold_of
 from pytest_moa.services.gather import Waiting, gather
 from pytest_moa.services.landing import land
@@ -29,7 +29,7 @@ from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.readiness import Readiness, readiness
 from pytest_moa.services.recording import record, record_landing, rejected_event
 from pytest_moa.services.recovery import recover
-from pytest_moa.services.staging import read_staged
+from pytest_moa.services.staging import Staged, read_staged
 from pytest_moa.services.turn import turn
 from pytest_moa.services.words import frozen_words, swept
 
@@ -201,7 +201,7 @@ def _settle_waiting(
     project: Project, call: _Call, waiting: Sequence[Waiting], *, as_if: set[str] | None = None
 ) -> bool:
     """Those whose rivals landed are told so; whether somebody is left whose rivals did not."""
-    landed = {done.agent for done in call.landed} | (as_if or set())
+    landed = {done.agent for done in (*call.landed, *call.staged)} | (as_if or set())
     left = False
     for one in waiting:
         rivals = tuple(rival for rival in one.rivals if rival in landed)
@@ -242,48 +242,64 @@ def _result(project: Project, call: _Call, options: IntegrateOptions, seconds: f
     )
 
 
-def land_staged(project: Project, wanted: str, folder: Path, commit: ObjectId) -> IntegrationResult:
+def land_staged(
+    project: Project, wanted: Sequence[str] | None, folder: Path, commit: ObjectId
+) -> IntegrationResult:
     """Lands a candidate that another step tested and left in `folder`; runs no agents' code.
 
-    `commit` travelled by another way than the folder: the candidate is rebuilt from git and must have that id.
-    Raises UndeterminedError where it has not, RaceError where base or head moved since.
+    `commit` travelled by another way than the folder: the candidate is rebuilt from git and must have that id. `wanted`
+    are the agents that it has to be of, None for whomever. Raises UndeterminedError where it is another candidate, RaceError
+    where the target or a head moved since.
     """
     started = time.monotonic()
     staged = read_staged(folder)
-    agent, branch = project.agent(wanted)
+    ids = tuple(member.agent for member in staged.members)
     before = project.target.head
-    if (staged.agent, staged.commit) != (wanted, commit):
+    if staged.commit != commit or (wanted is not None and set(wanted) != set(ids)):
         raise UndeterminedError(
             f"{folder} holds another candidate than the one named",
-            reason=f"agent {staged.agent}, commit {staged.commit}",
-            remedy="Stage it again: `moa integrate ID --stage DIR`.",
+            reason=f"agent {', '.join(ids)}, commit {staged.commit}",
+            remedy="Stage it again: `moa integrate … --stage DIR`.",
         )
-    if (staged.base, staged.head) != (before, branch.head):
-        raise RaceError(
-            "The target or the branch moved since the candidate was tested",
-            reason=f"tested on {staged.base[:10]} with {staged.head[:10]}",
-            remedy="Integrate again: nothing was changed.",
-        )
+    works = [Work(agent=agent, branch=branch) for agent, branch in map(project.agent, ids)]
+    _require_unmoved(staged, before, works)
     require_thawed(project)
-    work = Work(agent=agent, branch=branch)
     with Quarantine.open(project.repo) as quarantine:
-        rebuilt = link_on(project, quarantine, work, before, staged.allow)
-        if rebuilt != commit:
+        chain = chain_of(project, quarantine, works, staged.allow)
+        if chain.top != commit:
             raise UndeterminedError(
                 "The candidate cannot be rebuilt as it was tested",
-                reason=f"rebuilt {rebuilt}, tested {commit}",
+                reason=f"rebuilt {chain.top}, tested {commit}",
                 remedy="Use the same version of moa and git in both steps, and stage it again.",
             )
-        chain = Chain(base=before, links=(Link(work=work, commit=commit),), quarantine=quarantine)
         notes = land(project, chain)
-    done = landed_as(work, commit, staged.tests, staged.coverage, staged.allow)
-    notes += record_landing(project, chain, [done])
+    done = [
+        landed_as(link.work, link.commit, member.tests, member.coverage, staged.allow)
+        for link, member in zip(chain.links, staged.members, strict=True)
+    ]
+    notes += record_landing(project, chain, done)
     return IntegrationResult(
         branch=project.target.name,
         before=before,
         after=git.resolve(project.repo, project.target.ref) or before,
         runs=0,
-        landed=(done,),
+        landed=tuple(done),
         notes=tuple(notes),
         seconds=time.monotonic() - started,
     )
+
+
+def _require_unmoved(staged: Staged, target: ObjectId, works: Sequence[Work]) -> None:
+    moved = [
+        f"agent {work.id} is at {work.branch.head[:10]} now, tested was {member.head[:10]}"
+        for work, member in zip(works, staged.members, strict=True)
+        if work.branch.head != member.head
+    ]
+    if staged.base != target:
+        moved.append(f"the target is at {target[:10]} now, tested was on {staged.base[:10]}")
+    if moved:
+        raise RaceError(
+            "The target or a branch moved since the candidate was tested",
+            reason="; ".join(moved),
+            remedy="Integrate again: nothing was changed.",
+        )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -17,31 +19,39 @@ _CAP = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
-    """What landing needs: all of it is compared with git again, so a forged file lands nothing untested."""
+class StagedMember:
+    """An agent of a staged candidate: its pinned head, and its own merge commit in the chain."""
 
     agent: str
-    branch: str
     head: ObjectId
-    base: ObjectId
     commit: ObjectId
     tests: TestCounts
     coverage: CoverageFigure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """What landing needs: all of it is compared with git again, so a forged file lands nothing untested."""
+
+    base: ObjectId
+    members: Annotated[tuple[StagedMember, ...], msgspec.Meta(min_length=1)]
     allow: tuple[str, ...] = ()
-    schema: int = 1
+    schema: int = 2
+
+    @property
+    def commit(self) -> ObjectId:
+        return self.members[-1].commit
 
 
-def write_staged(folder: Path, landed: Landed, *, base: ObjectId, branch: str) -> None:
+def write_staged(folder: Path, landed: Sequence[Landed], *, base: ObjectId) -> None:
     """Writes `folder/staged.json`; never over another one. Raises RefusedError."""
     staged = Staged(
-        agent=landed.agent,
-        branch=branch,
-        head=landed.head,
         base=base,
-        commit=landed.commit,
-        tests=landed.tests,
-        coverage=landed.coverage,
-        allow=landed.allow,
+        members=tuple(
+            StagedMember(agent=d.agent, head=d.head, commit=d.commit, tests=d.tests, coverage=d.coverage)
+            for d in landed
+        ),
+        allow=landed[0].allow,
     )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,5 +83,5 @@ def _unreadable(path: Path, reason: str) -> UndeterminedError:
     return UndeterminedError(
         f"{path} cannot be read",
         reason=reason,
-        remedy="Stage the candidate again: `moa integrate ID --stage DIR`.",
+        remedy="Stage the candidate again: `moa integrate … --stage DIR`.",
     )

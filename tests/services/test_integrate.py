@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.repos import Repo
-from support.teams import CORE, Team, half_test, module
+from support.teams import CORE, Team, half_test, module, whole_test
 
 
 @pytest.fixture
@@ -247,6 +247,36 @@ def test_a_candidate_can_be_tested_in_one_step_and_landed_in_another(team: Team,
     commit = staged.data["staged"][0]["commit"]
     landed = team.moa("integrate", "03", "--json", "--staged", str(stage), "--commit", commit)
     assert (landed.code, landed.data["runs"], team.target()) == (0, 0, commit)
+
+
+def test_the_queue_can_be_tested_in_one_step_and_landed_in_another(team: Team, tmp_path: Path) -> None:
+    team.green("03", "inc")
+    team.green("04", "dec")
+    wrong = whole_test("neg").replace("==", "!=")
+    team.agent("05", "neg").writes(
+        {"src/calc/neg.py": module("neg"), "tests/agent05/test_neg.py": wrong}
+    ).commits()
+    before, stage = team.target(), tmp_path / "stage"
+    staged = team.moa("integrate", "--all", "--json", "--stage", str(stage))
+    assert (staged.code, team.target()) == (1, before)
+    assert [row["agent"] for row in staged.data["staged"]] == ["03", "04"]
+    assert [(row["agent"], row["class"]) for row in staged.data["rejected"]] == [("05", "red")]
+    commit = staged.data["staged"][-1]["commit"]
+    other = team.moa("integrate", "03", "--json", "--staged", str(stage), "--commit", commit)
+    assert (other.code, team.target()) == (3, before)
+    landed = team.moa("integrate", "--all", "--json", "--staged", str(stage), "--commit", commit)
+    assert (landed.code, landed.data["runs"], team.target()) == (0, 0, commit)
+    assert [row["agent"] for row in landed.data["landed"]] == ["03", "04"]
+
+
+def test_a_head_that_moved_after_staging_lands_nothing(team: Team, tmp_path: Path) -> None:
+    team.green("03", "inc")
+    team.green("04", "dec")
+    before, stage = team.target(), tmp_path / "stage"
+    commit = team.moa("integrate", "--all", "--json", "--stage", str(stage)).data["staged"][-1]["commit"]
+    team.agent("04", "dec").writes({"src/calc/more.py": "X = 1\n"}).commits()
+    landed = team.moa("integrate", "--all", "--json", "--staged", str(stage), "--commit", commit)
+    assert (landed.code, landed.data["error"]["kind"], team.target()) == (5, "race", before)
 
 
 def test_a_forged_stage_lands_nothing(team: Team, tmp_path: Path) -> None:

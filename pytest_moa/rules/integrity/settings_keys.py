@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pytest_moa.model.results import FindingSeverity
@@ -265,6 +265,13 @@ def _added_option(name: str, value: str, old: Counter[tuple[str, str]]) -> Grade
     if name == "" or name in _NARROWS:
         return "block"
     return None if name in _HARMLESS else "warn"
+
+
+def added_arguments(words: Sequence[str]) -> Iterator[tuple[str, str, Grade]]:
+    """Words of a command line as option, value and what adding it would be graded; a bare word is an option named ``."""
+    nothing: Counter[tuple[str, str]] = Counter()
+    for name, value in _options(list(words)):
+        yield name, value, _added_option(name, value, nothing)
 
 
 def _removed_option(  # noqa: PLR0911 - one return a kind of option

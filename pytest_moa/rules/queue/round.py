@@ -479,7 +479,7 @@ class Round:
     def _take(self, steps: Sequence[Step], outcomes: Sequence[Outcome]) -> None:
         for step, outcome in zip(steps, outcomes, strict=True):
             if isinstance(outcome, OutOfTime):
-                self._give_up("time")
+                self._give_up(outcome.because)
             elif not isinstance(outcome, Landed):
                 self.runs += outcome.runs
             if isinstance(step, Try) and isinstance(outcome, Tried) and outcome.kind not in _NOT_RED:

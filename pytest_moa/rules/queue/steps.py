@@ -128,7 +128,9 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class OutOfTime:
-    """The time budget is used up: nothing further is begun."""
+    """Nothing further is begun: the time budget is used up, or what was staged has to land before it."""
+
+    because: Literal["time", "staged"] = "time"
 
 
 Outcome = Tried | SeenAgain | SeenOnTarget | Landed | OutOfTime
@@ -146,6 +148,7 @@ Because = Literal[
     "flaky",
     "runs",  # the round's budget of runs is used up
     "time",
+    "staged",  # others passed first and wait to be landed; it can be tried only on top of them
     "moved",
     "conflict",
     "touched",
