@@ -1,4 +1,4 @@
-"""`python -I -m pytest_moa.action test|land|finish`: the steps of the composite action, in their order.
+"""`python -I -m pytest_moa.action test|merge|land|finish`: the steps of the composite action, in their order.
 
 Only `land` has a credential in its environment, and it runs nothing of an agent's.
 """
@@ -10,14 +10,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_moa.action import finish, guarded
+from pytest_moa.action.calls import Calls
 from pytest_moa.action.inputs import Inputs, read_inputs
-from pytest_moa.action.plan import child_environment, landing, plan, without_secrets
-from pytest_moa.action.report import Report, load, read_answer, save
+from pytest_moa.action.plan import Words, child_environment, decide, without_secrets
+from pytest_moa.action.report import GATES, Report, load, refused, save
+from pytest_moa.action.whereabouts import facts_of
 from pytest_moa.errors import MoaError, RefusedError, UndeterminedError
 from pytest_moa.github.commands import annotation, fence, neutral
 from pytest_moa.github.context import read_context
@@ -29,129 +31,193 @@ SUMMARY_BYTES = 1024 * 1024 - 4096
 
 
 def test(environ: Mapping[str, str]) -> int:
-    """Gate, or integrate up to the landing. The verdict is told by the last step, so this one succeeds."""
-    folder = _new_folder(environ)
+    """All that may run agents' code, up to the landing. The verdict is told by the last step, so this one succeeds."""
+    folder = Path(tempfile.mkdtemp(prefix="moa-action-", dir=environ.get("RUNNER_TEMP") or None))
     try:
         report = _tested(environ, folder)
     except MoaError as error:
-        report = _refused(error)
-    commit = _staged_commit(report)
-    _hand_on(environ, {"folder": str(folder), "digest": save(report, folder / "test.json"), "commit": commit})
+        report = refused(error)
+    passed = report.result is not None and report.result.get("verdict") == "passed"
+    following = "land" if report.pending else "merge" if report.merge and passed else ""
+    handed = {"folder": str(folder), "digest": save(report, folder / "test.json"), "next": following}
+    _hand_on(environ, {**handed, "commit": report.staged_commit})
     return 0
 
 
 def _tested(environ: Mapping[str, str], folder: Path) -> Report:
-    inputs = read_inputs(environ)
-    call = plan(inputs, read_context(environ), python=_python(inputs), folder=str(folder))
+    inputs, context = read_inputs(environ), read_context(environ)
+    clean = child_environment(environ)
+    facts = facts_of(inputs, context, clean)
+    decision = decide(inputs, context, facts, token=environ.get("MOA_ACTION_HAS_TOKEN") == "true")
+    if decision.doing == "nothing":
+        return Report(doing="nothing", notices=decision.notices)
+    words = Words(inputs=inputs, context=context, python=_python(inputs), folder=str(folder))
     with fence(sys.stdout), untouched(environ) as touched:
-        answer = guarded.run(_moa(*call.words), child_environment(environ), sys.stdout)
-    report = read_answer(call.verb, call.agent, answer.status, answer.stdout, _written(folder / "summary.md"))
-    if report.kind == "no-agent" and inputs.agent == "auto":
-        report = replace(report, notice=report.problem, problem="", remedy="")
-    return replace(report, touched=tuple(touched))
+        calls = Calls(words=words, environment=clean, run=_run)
+        if decision.here:
+            report = calls.beside(Report(doing=decision.doing, agent=decision.agent, pending=True))
+        else:
+            report = calls.all_of(decision)
+    return replace(
+        report,
+        merge=decision.merge,
+        notices=decision.notices,
+        branches=facts.branches,
+        touched=tuple(touched),
+    )
+
+
+def merge(environ: Mapping[str, str]) -> int:
+    """After a gate that passed: the integration of that agent, up to the landing. Runs agents' code, as the gate did."""
+    folder = Path(environ["MOA_ACTION_FOLDER"])
+    try:
+        report = _merged(environ, folder)
+    except MoaError as error:
+        report = refused(error, "integrate")
+    _hand_on(environ, {"digest": save(report, folder / "merge.json"), "commit": report.staged_commit})
+    return 0
+
+
+def _merged(environ: Mapping[str, str], folder: Path) -> Report:
+    gated = load(folder / "test.json", environ["MOA_ACTION_DIGEST"])
+    if gated.doing not in GATES or not gated.merge or (gated.result or {}).get("verdict") != "passed":
+        raise UndeterminedError("Nothing was gated that could be merged", remedy="Run again in a fresh job.")
+    inputs = read_inputs(environ)
+    words = Words(
+        inputs=inputs, context=read_context(environ), python=_python(inputs), folder=_emptied(folder)
+    )
+    with fence(sys.stdout), untouched(environ) as touched:
+        calls = Calls(words=words, environment=child_environment(environ), run=_run)
+        report = calls.one("integrate", gated.agent, words.integrate(gated.agent, f"--stage={folder}/staged"))
+    return replace(report, touched=tuple(touched), branches=gated.branches)
 
 
 def land(environ: Mapping[str, str]) -> int:
-    """Land the staged candidate. The token is in this process's environment and its children's alone."""
+    """Land. The token is in this process's environment and its children's alone."""
     folder = Path(environ["MOA_ACTION_FOLDER"])
     try:
-        tested = load(folder / "test.json", environ["MOA_ACTION_DIGEST"])
-        report = _landed(environ, folder, tested)
+        report = _landed(environ, folder)
     except MoaError as error:
-        report = _refused(error, "integrate")
+        report = refused(error, "integrate")
     _hand_on(environ, {"digest": save(report, folder / "land.json")})
     return 0
 
 
-def _landed(environ: Mapping[str, str], folder: Path, tested: Report) -> Report:
-    commit = environ["MOA_ACTION_COMMIT"]
-    if commit != _staged_commit(tested):
+def _landed(environ: Mapping[str, str], folder: Path) -> Report:
+    tested = load(folder / "test.json", environ["MOA_ACTION_DIGEST"])
+    if environ.get("MOA_ACTION_MERGE_DIGEST"):
+        tested = load(folder / "merge.json", environ["MOA_ACTION_MERGE_DIGEST"])
+    commit = environ.get("MOA_ACTION_COMMIT", "")
+    if commit != tested.staged_commit or not (commit or tested.pending):
         raise UndeterminedError(
             "The staged candidate is not the tested one", remedy="Run again in a fresh job."
         )
-    agent = _staged_agent(tested)
-    (folder / "summary.md").unlink(missing_ok=True)
+    inputs = read_inputs(environ)
+    words = Words(
+        inputs=inputs, context=read_context(environ), python=_python(inputs), folder=_emptied(folder)
+    )
     environment = child_environment(environ)
     if environ.get("MOA_TOKEN"):
         # git asks this program for user and password; neither an argument nor a file ever holds the token.
         asking = str(Path(environ["MOA_ACTION_PATH"]) / "action" / "askpass.sh")
         environment |= {"MOA_TOKEN": environ["MOA_TOKEN"], "GIT_ASKPASS": asking, "GIT_TERMINAL_PROMPT": "0"}
+    said = words.landing(tested.agent, commit) if commit else words.pending(tested.doing, tested.agent)
     with fence(sys.stdout), untouched(environ):
-        answer = guarded.run(_moa(*landing(agent, commit, folder=str(folder))), environment, sys.stdout)
-    return read_answer("integrate", agent, answer.status, answer.stdout, _written(folder / "summary.md"))
+        calls = Calls(words=words, environment=environment, run=_run)
+        report = calls.one(tested.doing, tested.agent, said)
+    return replace(report, branches=tested.branches)
+
+
+def _emptied(folder: Path) -> str:
+    """The run's folder without the texts of the step before, which are kept in that step's report."""
+    (folder / "summary.md").unlink(missing_ok=True)
+    shutil.rmtree(folder / "comments", ignore_errors=True)
+    return str(folder)
 
 
 def conclude(environ: Mapping[str, str]) -> int:
     """Outputs, summary, annotations; the status is the job's end."""
-    report = _last_report(environ)
-    if not _tested_to_the_end(environ):
+    reports = _reports(environ)
+    believed = _ended(environ, "")
+    if not believed:
         # The testing step was killed and could not put the runner's files back.
-        report = replace(report, touched=empty_others(environ))
+        reports = [replace(reports[0], touched=empty_others(environ)), *reports[1:]]
     try:
         inputs = read_inputs(environ)
     except MoaError:
         inputs = Inputs()  # the first step has told what is wrong with them; that report fails in any case
-    why = finish.failure(report, inputs.fail_on)
-    folder = Path(environ["MOA_ACTION_FOLDER"]) if _tested_to_the_end(environ) else _new_folder(environ)
-    text = _summary_within(finish.summary(report))
+    why = finish.failure(reports, inputs.fail_on)
+    folder = Path(tempfile.mkdtemp(prefix="moa-report-", dir=environ.get("RUNNER_TEMP") or None))
+    text = _summary_within(finish.summary(reports))
     summary_path, report_path = folder / "summary.md", folder / "report.json"
     summary_path.write_text(text, encoding="utf-8")
-    if report.result is not None:
-        report_path.write_text(json.dumps(report.result, indent=2), encoding="utf-8")
+    if (whole := finish.whole(reports)) is not None:
+        report_path.write_text(json.dumps(whole, indent=2), encoding="utf-8")
+    _leave(inputs, folder, reports)
     if inputs.summary and environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(environ["GITHUB_STEP_SUMMARY"]), text)
-    lines = finish.told(report, why) if inputs.annotations else [neutral(why)] if why else []
+    lines = finish.told(reports, why) if inputs.annotations else [neutral(why)] if why else []
     sys.stdout.write("".join(f"{line}\n" for line in lines))
-    _hand_on(environ, finish.outputs(report, summary_path=str(summary_path), report_path=str(report_path)))
+    _hand_on(environ, finish.outputs(reports, summary_path=str(summary_path), report_path=str(report_path)))
     return 1 if why else 0
 
 
-def _last_report(environ: Mapping[str, str]) -> Report:
-    folder = Path(environ.get("MOA_ACTION_FOLDER") or "/nonexistent")
-    staged, landed = environ.get("MOA_ACTION_COMMIT", ""), environ.get("MOA_ACTION_LAND_DIGEST", "")
+def _leave(inputs: Inputs, folder: Path, reports: Sequence[Report]) -> None:
+    """Copies for whoever takes the artifacts; of a landing that folder holds what it was made from, and stays as it is."""
+    place = inputs.artifacts
+    if place is None or any(report.doing == "land" for report in reports):
+        return
+    target = place / "moa"
     try:
-        if not _tested_to_the_end(environ):
+        if target.is_symlink():
+            target.unlink()
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(folder, target)
+        for report in reports:
+            for name, text in report.comments.items():
+                (target / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RefusedError(
+            f"The reports could not be left in {place}",
+            reason=str(error),
+            remedy="Name a folder as `artifacts` that can be written.",
+        ) from error
+
+
+def _reports(environ: Mapping[str, str]) -> list[Report]:
+    """The reports of all steps that had something to do, in their order; an error in place of one that is missing."""
+    folder = Path(environ.get("MOA_ACTION_FOLDER") or "/nonexistent")
+    found: list[Report] = []
+    try:
+        if not _ended(environ, ""):
             raise UndeterminedError(
                 "The step that runs the tests ended before it could answer",
                 remedy="Look into its log; something may have killed it.",
             )
-        report = load(folder / "test.json", environ["MOA_ACTION_DIGEST"])
-        if not staged:
-            return report
-        if not landed or environ.get("MOA_ACTION_LAND_OUTCOME") != "success":
-            raise UndeterminedError("The landing step ended before it could answer", remedy="Run again.")
-        return load(folder / "land.json", landed)
+        found.append(load(folder / "test.json", environ["MOA_ACTION_DIGEST"]))
+        following = environ.get("MOA_ACTION_NEXT", "")
+        if following == "merge":
+            found.append(_of_step(environ, folder, "merge"))
+        if following == "land" or environ.get("MOA_ACTION_COMMIT"):
+            found.append(_of_step(environ, folder, "land"))
     except MoaError as error:
-        return replace(_refused(error), status=70)
+        found.append(replace(refused(error), status=70))
+    return found
 
 
-def _tested_to_the_end(environ: Mapping[str, str]) -> bool:
+def _of_step(environ: Mapping[str, str], folder: Path, name: str) -> Report:
+    if not _ended(environ, f"{name.upper()}_"):
+        raise UndeterminedError(
+            f"The step that should {name} ended before it could answer",
+            remedy="Look into its log; run again.",
+        )
+    return load(folder / f"{name}.json", environ[f"MOA_ACTION_{name.upper()}_DIGEST"])
+
+
+def _ended(environ: Mapping[str, str], step: str) -> bool:
     """A step that was killed may have left outputs of a test's making; the runner's own word on its end counts."""
-    return bool(environ.get("MOA_ACTION_DIGEST")) and environ.get("MOA_ACTION_OUTCOME") == "success"
-
-
-def _new_folder(environ: Mapping[str, str]) -> Path:
-    return Path(tempfile.mkdtemp(prefix="moa-action-", dir=environ.get("RUNNER_TEMP") or None))
-
-
-def _staged_commit(report: Report) -> str:
-    rows = (report.result or {}).get("staged") if report.verb == "integrate" else None
-    return str(rows[0].get("commit", "")) if isinstance(rows, list) and rows else ""
-
-
-def _staged_agent(report: Report) -> str:
-    return str((report.result or {})["staged"][0]["agent"])
-
-
-def _refused(error: MoaError, verb: str = "gate") -> Report:
-    return Report(
-        verb="integrate" if verb == "integrate" else "gate",
-        agent="",
-        status=error.exit_code,
-        problem=str(error),
-        remedy=error.remedy,
-        kind=error.kind,
-    )
+    outcome = environ.get(f"MOA_ACTION_{step}OUTCOME")
+    return bool(environ.get(f"MOA_ACTION_{step}DIGEST")) and outcome == "success"
 
 
 def _python(inputs: Inputs) -> str:
@@ -167,15 +233,12 @@ def _python(inputs: Inputs) -> str:
     return str(Path(found).absolute())
 
 
+def _run(words: Sequence[str], environment: Mapping[str, str]) -> guarded.Answer:
+    return guarded.run(_moa(*words), environment, sys.stdout)
+
+
 def _moa(*words: str) -> list[str]:
     return [sys.executable, "-I", "-m", "pytest_moa", *words]
-
-
-def _written(path: Path) -> str:
-    if path.is_symlink() or not path.is_file():
-        return ""
-    with path.open("rb") as stream:
-        return _summary_within(stream.read(4 * SUMMARY_BYTES).decode("utf-8", "replace"))
 
 
 def _summary_within(text: str) -> str:
@@ -187,7 +250,8 @@ def _hand_on(environ: Mapping[str, str], values: Mapping[str, str]) -> None:
         write_outputs(Path(environ["GITHUB_OUTPUT"]), values)
 
 
-STEPS = {"test": test, "land": land, "finish": conclude}
+STEPS = {"test": test, "merge": merge, "land": land, "finish": conclude}
+_RUN_AGENTS_CODE = frozenset({"test", "merge"})
 
 
 def _start_again_without_secrets(arguments: list[str]) -> None:
@@ -198,7 +262,7 @@ def _start_again_without_secrets(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["test"]:
+    if arguments and arguments[0] in _RUN_AGENTS_CODE:
         _start_again_without_secrets(arguments)
     try:
         return STEPS[arguments[0]](os.environ)

@@ -174,6 +174,12 @@ def has_remote(repo: Repository, name: str) -> bool:
     return name in repo.git.text("remote").split("\n")
 
 
+def push_url(repo: Repository, name: str) -> str:
+    """Where a push to this remote goes; empty where that cannot be told."""
+    found = repo.git.run("remote", "get-url", "--push", name, check=False)
+    return decode(found.stdout).strip() if found.status == 0 else ""
+
+
 def merge_base(repo: Repository, a: ObjectId, b: ObjectId) -> ObjectId | None:
     """A best common ancestor, None for unrelated histories (in a shallow clone: beyond its depth)."""
     found = repo.git.run("merge-base", a, b, check=False)

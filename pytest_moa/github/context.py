@@ -26,7 +26,7 @@ _FROM_PULL_REQUEST = frozenset(
 class Context:
     """`branch` is the branch that the event is about, None where it is about none (a tag, a schedule).
 
-    `head` is the commit that the event names. `fork` is True wherever the work comes from another repository
+    `head` is the commit that the event names, `base_head` the one that a merge group stands on. `fork` is True wherever the work comes from another repository
     or where that cannot be told.
     """
 
@@ -34,6 +34,8 @@ class Context:
     branch: str | None = None
     head: str | None = None
     base: str | None = None
+    base_head: str | None = None
+    pull_request: int | None = None
     fork: bool = False
     default_branch: str | None = None
 
@@ -52,7 +54,16 @@ def parse_context(event: str, ref: str, sha: str | None, payload: Mapping[str, A
             branch=_text(payload, "pull_request", "head", "ref"),
             head=_oid(_text(payload, "pull_request", "head", "sha")),
             base=_text(payload, "pull_request", "base", "ref"),
+            pull_request=_number(payload, "pull_request", "number"),
             fork=_differ(payload, ("pull_request", "head", "repo"), ("pull_request", "base", "repo")),
+            default_branch=default,
+        )
+    if event == "merge_group":
+        return Context(
+            event=event,
+            head=_oid(_text(payload, "merge_group", "head_sha")),
+            base=(_text(payload, "merge_group", "base_ref") or "").removeprefix("refs/heads/") or None,
+            base_head=_oid(_text(payload, "merge_group", "base_sha")),
             default_branch=default,
         )
     branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else None
@@ -109,6 +120,11 @@ def _at(value: Any, *keys: str) -> Any:
 def _text(payload: Mapping[str, Any], *keys: str) -> str | None:
     value = _at(payload, *keys)
     return value if isinstance(value, str) and 0 < len(value) <= _NAME_LIMIT else None
+
+
+def _number(payload: Mapping[str, Any], *keys: str) -> int | None:
+    value = _at(payload, *keys)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _oid(value: str | None) -> str | None:
