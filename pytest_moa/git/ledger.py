@@ -1,6 +1,6 @@
 """The append-only history of events: branch `moa/ledger`, one file an event. No work tree or index is touched.
 
-Paths never collide, so two writers' histories unite without a conflict.
+Paths collide only where two tell of the same landing, so two writers' histories unite without a conflict.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pytest_moa.git.owned import owned_folder
 from pytest_moa.git.repository import is_ancestor, remote_head, resolve
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.results import Event
+from pytest_moa.rules.standing import landing_id
 
 BRANCH = "moa/ledger"
 REF = f"refs/heads/{BRANCH}"
@@ -35,6 +36,8 @@ _FETCHES = 5
 _MAX_EVENT = 1024 * 1024
 _LINK = "120000"
 _REMEMBERED = 50_000
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, after which Python knows no dates; anybody may give a commit any."""
 _Parsed = tuple[str, Event]
 _PARSED: dict[ObjectId, _Parsed | None] = {}
 """What blobs came to in this process, with the time that events are sorted by: a queue reads the ledger many times."""
@@ -55,7 +58,7 @@ def append(repo: Repository, events: Sequence[Event], *, remote: str | None = No
     With a remote the ledger is pushed, too; where that fails, RepositoryError is raised, and the events stay
     here and go with the next push.
     """
-    files = {path_of(event): _bytes(event) for event in events}
+    files = {path_of(event): event for event in events}
     with owned_folder() as folder, changing(folder, repo, (REF,)):
         tip = _append_here(repo, files, remote)
         if remote is None:
@@ -113,11 +116,17 @@ def now() -> str:
 
 
 def path_of(event: Event) -> str:
-    """Where an event lies: by its time, and by chance, so that no two share a place."""
+    """Where an event lies: by its time, and by chance, so that no two share a place.
+
+    A landing lies by its commit's time and what it is known by, so that two who tell of the same one share a place.
+    """
+    name, committed = landing_id(event), event.data.get("committed")
     at = _time(event.at)
+    if name is not None and type(committed) is int:
+        at = datetime.fromtimestamp(min(max(0, committed), _LAST_SECOND), UTC)
     if at is None:
         raise BugError("An event has no time", reason=repr(event.at))
-    return f"{at:%Y/%m/%d/%H%M%S.%f}-{secrets.token_hex(6)}.json"
+    return f"{at:%Y/%m/%d/%H%M%S.%f}-{name or secrets.token_hex(6)}.json"
 
 
 def _refs(remote: str | None) -> list[str]:
@@ -128,14 +137,19 @@ def _bytes(event: Event) -> bytes:
     return json.dumps(asdict(event), ensure_ascii=True, sort_keys=True).encode() + b"\n"
 
 
-def _append_here(repo: Repository, files: Mapping[str, bytes], remote: str | None) -> ObjectId:
+def _append_here(repo: Repository, files: Mapping[str, Event], remote: str | None) -> ObjectId:
     with _one_at_a_time(repo):
         for _ in range(_ATTEMPTS):
             old = resolve(repo, REF)
             base = old or (resolve(repo, f"refs/remotes/{remote}/{BRANCH}") if remote else None)
-            changes = [(f"100644 inline {path}", content) for path, content in files.items()]
-            new = _commit(repo, [base] if base else [], changes, "Events")
-            if _swapped(repo, old, new):
+            there = _told(repo, _blobs(repo, base, *files)) if base else {}
+            changes = [
+                (f"100644 inline {path}", _bytes(event))
+                for path, event in files.items()
+                if _tells_more(event, there.get(path))
+            ]
+            new = base if base and not changes else _commit(repo, [base] if base else [], changes, "Events")
+            if new == old or _swapped(repo, old, new):
                 return new
             # Somebody who does not know our lock was faster.
             time.sleep(random.uniform(0.001, 0.05))  # noqa: S311 - jitter, no secret
@@ -254,8 +268,7 @@ def _united(repo: Repository, theirs: ObjectId | None) -> ObjectId:
                 raise RepositoryError(f"The branch {BRANCH} vanished while it was written")
             if theirs is None or is_ancestor(repo, theirs, ours):
                 return ours
-            missing = _blobs(repo, theirs).items() - _blobs(repo, ours).items()
-            changes = [(f"100644 {blob} {path}", None) for path, blob in sorted(missing)]
+            changes = [(f"100644 {blob} {path}", None) for path, blob in _missing(repo, ours, theirs)]
             new = (
                 theirs if is_ancestor(repo, ours, theirs) else _commit(repo, [ours, theirs], changes, "Unite")
             )
@@ -264,8 +277,30 @@ def _united(repo: Repository, theirs: ObjectId | None) -> ObjectId:
     raise RaceError("The ledger could not be united: others wrote it all the time")
 
 
-def _blobs(repo: Repository, tip: ObjectId) -> dict[str, ObjectId]:
-    rows = (row.split("\t", 1) for row in repo.git.lines0("ls-tree", "-r", "-z", "--full-tree", tip))
+def _missing(repo: Repository, ours: ObjectId, theirs: ObjectId) -> list[tuple[str, ObjectId]]:
+    """The files of their ledger that ours lacks. What both tell is told as they do, except where ours tells more."""
+    here, there = _blobs(repo, ours), _blobs(repo, theirs)
+    missing = dict(there.items() - here.items())
+    both = {path: here[path] for path in missing.keys() & here.keys()}
+    told, known = _told(repo, {path: missing[path] for path in both}), _told(repo, both)
+    more = {path for path, event in known.items() if _tells_more(event, told.get(path))}
+    return sorted((path, blob) for path, blob in missing.items() if path not in more)
+
+
+def _tells_more(event: Event, known: Event | None) -> bool:
+    """Whether it is to be told where `known` is told already: whoever landed knows more than who found the landing."""
+    return known is None or (known.data.get("recovered") is True and event.data.get("recovered") is not True)
+
+
+def _told(repo: Repository, blobs: Mapping[str, ObjectId]) -> dict[str, Event]:
+    known = _parsed(repo.git, blobs) if blobs else {}
+    return {path: parsed[1] for path, blob in blobs.items() if (parsed := known.get(blob)) is not None}
+
+
+def _blobs(repo: Repository, tip: ObjectId, *paths: str) -> dict[str, ObjectId]:
+    """The ledger's files at a commit, those of `paths` alone where any are named."""
+    listed = repo.git.lines0("ls-tree", "-r", "-z", "--full-tree", tip, "--", *paths)
+    rows = (row.split("\t", 1) for row in listed)
     return {
         path: facts.split(" ")[2]
         for facts, path in rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """What the ledger says of a landing. The same commit can land twice, so it is no name for it."""
+    """What the ledger says of a landing. The same commit can land twice, so it is no name for it: see `landing_id`."""
 
     id: str
     commit: ObjectId
@@ -67,12 +68,18 @@ class Landing:
 class Words:
     """The words that hold, by subject; and by head the landings on the target that nobody asked for again.
 
-    `commits` are by head those of all its landings.
+    `commits` are by head those of all its landings; `again` says of a head and a commit how many of its landings somebody
+    asked for again.
     """
 
     standing: Mapping[Subject, tuple[Word, ...]]
     landings: Mapping[ObjectId, tuple[Landing, ...]]
     commits: Mapping[ObjectId, frozenset[ObjectId]]
+    again: Mapping[tuple[ObjectId, ObjectId], int]
+
+    def tells(self, head: ObjectId, commit: ObjectId) -> bool:
+        """Whether a landing of this head as this commit is told that nobody asked for again."""
+        return any(landing.commit == commit for landing in self.landings.get(head, ()))
 
     def of(self, subject: Subject) -> Word | None:
         """The word that holds: the latest of the careful ones, else the latest."""
@@ -92,13 +99,12 @@ def target_subject(target: str) -> Subject:
 def words_of(events: Iterable[Event], target: str) -> Words:
     """What was said about a target and its agents; events of another target and malformed ones count for nothing."""
     words: dict[Subject, dict[str, Word]] = {}
-    landings: dict[ObjectId, list[Landing]] = {}
+    landings: dict[ObjectId, dict[str, Landing]] = {}
     for event in events:
         if event.kind == "landed":
-            head, commit = _oid(event, "head"), _oid(event, "commit")
-            if head and commit and _text(event, "target") == target:
-                name = _digest("landed", event.at, head, commit)
-                landings.setdefault(head, []).append(Landing(id=name, commit=commit))
+            head, commit, name = _oid(event, "head"), _oid(event, "commit"), landing_id(event)
+            if head and commit and name and _text(event, "target") == target:
+                landings.setdefault(head, {})[name] = Landing(id=name, commit=commit)
         elif (word := _word(event, target)) is not None:
             words.setdefault(word.subject, {})[word.id] = word
     again = frozenset[str]().union(
@@ -106,9 +112,26 @@ def words_of(events: Iterable[Event], target: str) -> Words:
     )
     return Words(
         standing={subject: _unanswered(of_subject) for subject, of_subject in words.items()},
-        landings={head: tuple(one for one in of if one.id not in again) for head, of in landings.items()},
-        commits={head: frozenset(one.commit for one in of) for head, of in landings.items()},
+        landings={
+            head: tuple(one for one in of.values() if one.id not in again) for head, of in landings.items()
+        },
+        commits={head: frozenset(one.commit for one in of.values()) for head, of in landings.items()},
+        again=Counter(
+            (head, one.commit) for head, of in landings.items() for one in of.values() if one.id in again
+        ),
     )
+
+
+def landing_id(event: Event) -> str | None:
+    """What a landing is known by: the same whoever tells it, and when; None where the event tells of none.
+
+    The same commit lands again only where somebody asked for it: `again` says how often that was, and tells them apart.
+    """
+    head, commit, target = _oid(event, "head"), _oid(event, "commit"), _text(event, "target")
+    if event.kind != "landed" or not (head and commit and target):
+        return None
+    again = event.data.get("again")
+    return _digest("landed", target, head, commit, str(again if type(again) is int else 0))
 
 
 def standing_of(words: Words, target: str) -> Standing:

@@ -47,7 +47,7 @@ def standing(project: Project, *, fresh: bool = False) -> Standing:
     """
     # All at once: a ledger that is newer than the target would tell of landings that the target seems to lack.
     notes = _read_afresh(project, git.fetch) if fresh else ()
-    words = _words(project)
+    words = words_on(project)
     heads = [agent.branch.head for agent in project.agents if agent.branch is not None]
     back = taken_back(words, heads, _there(project, words, heads))
     newest = {head: landings[-1].commit for head, landings in back.items()}
@@ -57,7 +57,7 @@ def standing(project: Project, *, fresh: bool = False) -> Standing:
 def require_thawed(project: Project) -> None:
     """Raises RefusedError where somebody froze the target; the remote is asked. To be called right before a landing."""
     _read_afresh(project, ledger.refresh)
-    frozen = standing_of(_words(project), project.target.name).frozen
+    frozen = standing_of(words_on(project), project.target.name).frozen
     if frozen is not None:
         raise RefusedError(
             f"{project.target.name} is frozen",
@@ -81,7 +81,7 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
     if kind in _NEEDS_A_REASON and not because:
         raise UsageError(f"`moa {kind}` needs a reason", remedy='Say why: --because "…".')
     branch = _branch(project, kind, agent)
-    words = _words(project)
+    words = words_on(project)
     subject = target_subject(project.target.name) if agent is None else agent_subject(agent)
     again = _again(project, words, branch) if kind == "ready" and branch is not None else ()
     refused = refused_heads(project).get(branch.head, ()) if kind == "ready" and branch is not None else ()
@@ -97,7 +97,7 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
         _written(
             project, [Event(kind=kind, at=ledger.now(), agent=agent, data=one) for one in _data(about, ids)]
         )
-        holds = _words(project).of(subject)
+        holds = words_on(project).of(subject)
     else:
         _shared(project)
     return Spoken(
@@ -209,7 +209,8 @@ def _outspoken(holds: Word | None, kind: WordKind) -> tuple[str, ...]:
     )
 
 
-def _words(project: Project) -> Words:
+def words_on(project: Project) -> Words:
+    """What the ledger tells of this target, as it was last fetched."""
     return words_of(ledger.read(project.repo, remote=project.remote), project.target.name)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pytest_moa.errors import RaceError, RefusedError, RepositoryError
+from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
 from pytest_moa.git import ledger
+from pytest_moa.git import repository as git
+from pytest_moa.git.repository import CommitInfo
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.results import Event, Landed, Rejected
 from pytest_moa.render.json_contract import counts_json, coverage_json
+from pytest_moa.rules.standing import Words
+from pytest_moa.services.asking import words_on
 from pytest_moa.services.chain import Chain
 from pytest_moa.services.project import Project
 
@@ -20,31 +24,53 @@ def record(project: Project, events: Sequence[Event], *, push: bool = True) -> l
     try:
         ledger.append(project.repo, list(events), remote=project.remote if push else None)
     except (RepositoryError, RaceError, RefusedError) as error:
-        return [f"The ledger could not be written ({error.reason or error.message}); the next run does it."]
+        return [_not_written(error)]
     return []
+
+
+def _not_written(error: MoaError) -> str:
+    return f"The ledger could not be written ({error.reason or error.message}); the next run does it."
 
 
 def record_landing(project: Project, chain: Chain, landed: Sequence[Landed]) -> list[str]:
     """Tells the ledger of a chain that landed, a link each."""
     branches = (link.work.branch.name for link in chain.links)
-    events = [
-        landed_event(project, done, name, chain.base) for done, name in zip(landed, branches, strict=True)
-    ]
+    try:
+        known = words_on(project)
+        infos = git.commit_infos(project.repo, [done.commit for done in landed])
+    except RepositoryError as error:
+        return [_not_written(error)]
+    events = []
+    for done, branch in zip(landed, branches, strict=True):
+        more = {
+            "branch": branch,
+            "before": chain.base,
+            "tests": counts_json(done.tests),
+            "coverage": coverage_json(done.coverage),
+            "allow": list(done.allow),
+        }
+        events.append(landed_event(project, known, done.agent, done.head, infos[done.commit], more))
     return record(project, events)
 
 
-def landed_event(project: Project, landed: Landed, branch: str, before: ObjectId) -> Event:
+def landed_event(  # noqa: PLR0917 - what a landing is, in the order of its event
+    project: Project,
+    known: Words,
+    agent: str,
+    head: ObjectId,
+    commit: CommitInfo,
+    more: Mapping[str, object],
+) -> Event:
+    """A landing as the ledger tells it; `more` is what only some know of it."""
     data: dict[str, object] = {
-        "head": landed.head,
-        "commit": landed.commit,
-        "branch": branch,
+        "head": head,
+        "commit": commit.id,
         "target": project.target.name,
-        "before": before,
-        "tests": counts_json(landed.tests),
-        "coverage": coverage_json(landed.coverage),
-        "allow": list(landed.allow),
+        "committed": commit.committed,
+        "again": known.again.get((head, commit.id), 0),
+        **more,
     }
-    return Event(kind="landed", at=ledger.now(), agent=landed.agent, data=data)
+    return Event(kind="landed", at=ledger.now(), agent=agent, data=data)
 
 
 def rejected_event(project: Project, rejected: Rejected) -> Event:

@@ -7,10 +7,13 @@ from pytest_moa.git import ledger
 from pytest_moa.git import repository as git
 from pytest_moa.git.landing import catch_up
 from pytest_moa.git.quarantine import Quarantine
+from pytest_moa.git.repository import CommitInfo
 from pytest_moa.model.results import Event
 from pytest_moa.rules.landed import AGENT_TRAILER, HEAD_TRAILER, Merged
+from pytest_moa.rules.standing import Words, words_of
 from pytest_moa.services.landings import history
 from pytest_moa.services.project import Project
+from pytest_moa.services.recording import landed_event
 
 RECENT = 50
 """How many of the target's newest commits are looked through: a run dies at its newest landing."""
@@ -59,20 +62,18 @@ def _missing_events(project: Project) -> list[Event]:
     if not merged:
         return []
     events = ledger.read(project.repo, remote=project.remote)
-    told = {event.data.get("commit") for event in events if event.kind == "landed"}
-    return [_recovered(project, m) for m in merged if m.commit not in told]
+    name = project.target.name
+    elsewhere = {e.data.get("commit") for e in events if e.kind == "landed" and e.data.get("target") != name}
+    known = words_of(events, name)
+    missing = [
+        m
+        for m in merged
+        if m.commit not in elsewhere and not known.tells(m.trailers[HEAD_TRAILER][0], m.commit)
+    ]
+    infos = git.commit_infos(project.repo, [m.commit for m in missing])
+    return [_recovered(project, known, m, infos[m.commit]) for m in missing]
 
 
-def _recovered(project: Project, merged: Merged) -> Event:
-    return Event(
-        kind="landed",
-        at=ledger.now(),
-        agent=merged.trailers[AGENT_TRAILER][0],
-        data={
-            "commit": merged.commit,
-            "head": merged.trailers[HEAD_TRAILER][0],
-            "target": project.target.name,
-            "landed_at": git.commit_info(project.repo, merged.commit).committed,
-            "recovered": True,
-        },
-    )
+def _recovered(project: Project, known: Words, merged: Merged, info: CommitInfo) -> Event:
+    agent, head = merged.trailers[AGENT_TRAILER][0], merged.trailers[HEAD_TRAILER][0]
+    return landed_event(project, known, agent, head, info, {"recovered": True})

@@ -240,6 +240,57 @@ def test_two_machines_histories_are_united(repo: Repo, tmp_path: Path) -> None:
     origin.git("fsck", "--strict")
 
 
+def landing(at: str = AT, **facts: object) -> Event:
+    data = {"head": "a" * 40, "commit": "c" * 40, "target": "develop", "committed": 1_767_225_600, **facts}
+    return Event(kind="landed", at=at, agent="03", data=data)
+
+
+def test_a_landing_lies_by_its_commit_and_is_told_once(repo: Repo) -> None:
+    opened = open_repository(repo.path)
+    tip = append(opened, [landing(tests=3)])
+    assert append(opened, [landing("2026-11-25T07:58:23Z")]) == tip, "nothing is new"
+    append(opened, [landing(again=1), landing(commit="d" * 40), landing(target="main")])
+    assert len(read(opened)) == 4
+    paths = repo.git("ls-tree", "-r", "--name-only", "refs/heads/moa/ledger").split()
+    assert {path.rpartition("-")[0] for path in paths} == {"2026/01/01/000000.000000"}
+
+
+def test_a_commit_of_the_far_future_has_a_landing(repo: Repo) -> None:
+    opened = open_repository(repo.path)
+    append(opened, [landing(committed=10**15), landing(commit="d" * 40, committed=-5)])
+    assert len(read(opened)) == 2
+
+
+@pytest.mark.parametrize("first", ["finds", "lands"])
+def test_of_two_machines_that_tell_of_one_landing_the_one_that_made_it_is_heard(
+    repo: Repo, tmp_path: Path, first: str
+) -> None:
+    """The other has found it on the target and knows less of it; neither has heard of the other."""
+    origin = repo.with_remote(tmp_path / "o.git")
+    places = [repo, origin.clone(tmp_path / "other")]
+    told = {"finds": landing(recovered=True), "lands": landing("2026-11-24T07:58:24Z", tests=3)}
+    order = [first, *(told.keys() - {first})]
+    for place, name in zip(places, order, strict=True):
+        append(open_repository(place.path), [event(1 if name == "finds" else 2)])
+        append(open_repository(place.path), [told[name]])
+    for place in (*places, places[0]):
+        append(open_repository(place.path), [event(3)], remote="origin")
+    for place in (origin, *places):
+        found = [e for e in read(open_repository(place.path)) if e.kind == "landed"]
+        assert found == [told["lands"]]
+
+
+def test_of_two_that_made_the_same_landing_the_first_to_tell_is_heard(repo: Repo, tmp_path: Path) -> None:
+    origin = repo.with_remote(tmp_path / "o.git")
+    other = origin.clone(tmp_path / "other")
+    append(open_repository(repo.path), [landing(by="one")])
+    append(open_repository(other.path), [landing(by="other")], remote="origin")
+    append(open_repository(repo.path), [event(1)], remote="origin")
+    for place in (origin, repo):
+        found = [e.data["by"] for e in read(open_repository(place.path)) if e.kind == "landed"]
+        assert found == ["other"]
+
+
 def test_machines_that_push_at_once_lose_no_event(repo: Repo, tmp_path: Path) -> None:
     origin = repo.with_remote(tmp_path / "o.git")
     places = [origin.clone(tmp_path / f"m{n}").path for n in range(4)]

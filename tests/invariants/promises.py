@@ -57,8 +57,7 @@ class Promises:
     """`seen` is how much of the target's reflog was looked at; `landings` every landing that there ever was.
 
     `excused` are heads that may land again, since somebody asked for it. `untold` are those that a call landed which died
-    before it could tell: where people take them back before the next call, nobody knows. `doubtful` are landings that two
-    machines may have taken for their own.
+    before it could tell: where people take them back before the next call, nobody knows.
     """
 
     world: World
@@ -68,7 +67,6 @@ class Promises:
     told: Counter[str] = field(default_factory=Counter)
     excused: set[str] = field(default_factory=set)
     untold: set[str] = field(default_factory=set)
-    doubtful: set[str] = field(default_factory=set)
 
     # The target
 
@@ -260,20 +258,19 @@ class Promises:
     def _ledger(self, call: Call) -> None:
         """Each landing that is told is told once; after a quiet call each is."""
         told = Counter(event["data"]["commit"] for event in self.events() if event["kind"] == "landed")
-        every = {commit for commits in self.landings.values() for commit in commits}
-        assert told.keys() <= every, f"the ledger tells of what never landed: {told.keys() - every}"
-        if call.unsure:
-            self.doubtful |= every
-        twice = [commit for commit, times in told.items() if times > 1 and commit not in self.doubtful]
+        every = Counter(commit for commits in self.landings.values() for commit in commits)
+        assert told.keys() <= every.keys(), (
+            f"the ledger tells of what never landed: {told.keys() - every.keys()}"
+        )
+        twice = [commit for commit, times in told.items() if times > every[commit]]
         assert not twice, f"the ledger tells a landing twice: {twice}\n{_told(call)}"
         self.untold = {head for head in self.untold if self.landings[head][-1] not in told}
         if call.died:
             self.untold |= {head for head, commits in self.landings.items() if commits[-1] not in told}
         if call.quiet:
             line = set(self.world.truth.git("rev-list", "--first-parent", self.world.target()).split())
-            assert every & line <= told.keys(), (
-                f"the ledger lacks {every & line - told.keys()}\n{_told(call)}"
-            )
+            lacks = every.keys() & line - told.keys()
+            assert not lacks, f"the ledger lacks {lacks}\n{_told(call)}"
 
     def events(self) -> list[dict[str, Any]]:
         """The ledger that everybody shares, read by plain git."""

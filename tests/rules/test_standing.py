@@ -48,7 +48,8 @@ class Book:
         return self
 
     def lands(self, commit: str = FIRST, *, head: str = HEAD, target: str = "develop", at: str = NOW) -> Book:
-        return self.writes("landed", "03", at=at, head=head, commit=commit, target=target)
+        again = self.words().again.get((head, commit), 0)
+        return self.writes("landed", "03", at=at, head=head, commit=commit, target=target, again=again)
 
     def back(self, *there: str, heads: tuple[str, ...] = (HEAD,)) -> dict[str, list[str]]:
         found = taken_back(self.words(), heads, there)
@@ -192,6 +193,23 @@ def test_who_asks_again_may_go_and_only_for_what_was_lost_then() -> None:
 def test_the_same_commit_may_be_taken_back_twice() -> None:
     """A candidate follows from target and head alone: after a rewind the same one lands again."""
     book = Book().lands().asks_again().lands(at="2026-11-24T09:00:00+00:00")
+    assert book.back() == {HEAD: [FIRST]}
+    assert book.asks_again().back() == {}
+
+
+def test_a_landing_that_two_tell_of_is_one() -> None:
+    """Two runs may both take it for their own, or one finds what the other has not told yet."""
+    book = Book().lands().writes("landed", "03", at=FAR, head=HEAD, commit=FIRST, target="develop", again=0)
+    assert book.back() == {HEAD: [FIRST]}
+    (landing,) = book.words().landings[HEAD]
+    late = Book().lands(at=YESTERDAY).says("ready", "03", landings=[landing.id]).lands(at=FAR)
+    assert len(late.words().landings[HEAD]) == 1, "the second is the one that was asked for"
+    assert book.asks_again().back() == {}
+
+
+@pytest.mark.parametrize("again", [None, True, "1", -1, 10**400, [1]])
+def test_a_landing_with_an_odd_count_holds_until_somebody_asks(again: object) -> None:
+    book = Book().writes("landed", "03", head=HEAD, commit=FIRST, target="develop", again=again)
     assert book.back() == {HEAD: [FIRST]}
     assert book.asks_again().back() == {}
 

@@ -20,6 +20,7 @@ from pytest_moa.services import asking
 from pytest_moa.services.asking import refused_heads, require_thawed, say, standing
 from pytest_moa.services.observe import status_of_agent
 from pytest_moa.services.project import OpenOptions, Project, open_project
+from pytest_moa.services.recovery import recover
 
 REFUSES = "#!/bin/sh\necho 'not for you' >&2\nexit 1\n"
 
@@ -225,6 +226,21 @@ def test_a_request_from_before_does_not_free_what_is_taken_back_later(repo: Repo
     repo.git("reset", "-q", "--hard", before)
     assert list(standing(opened(repo)).taken_back.values()) == [commit]
     assert say(opened(repo), "ready", agent="03").changed
+    assert standing(opened(repo)).taken_back == {}
+
+
+def test_the_same_commit_that_landed_again_by_a_dead_run_is_told_and_held_once_more(repo: Repo) -> None:
+    """A candidate follows from target and head alone, so that the second landing is the same commit."""
+    before = repo.head()
+    commit = lands(repo)
+    repo.git("reset", "-q", "--hard", before)
+    say(opened(repo), "ready", agent="03")
+    repo.git("reset", "-q", "--hard", commit)
+    assert recover(opened(repo)) != []
+    assert recover(opened(repo)) == []
+    repo.git("reset", "-q", "--hard", before)
+    assert list(standing(opened(repo)).taken_back.values()) == [commit]
+    assert say(opened(repo), "ready", agent="03").again == (commit,)
     assert standing(opened(repo)).taken_back == {}
 
 

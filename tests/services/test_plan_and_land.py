@@ -450,4 +450,4 @@ def test_many_landings_at_once_land_each_branch_once(fleet: Fleet) -> None:
     assert sorted(landed) == [*[()] * 9, ("01", "02", "03")]
     assert all(one["landed"] or len(one["already"]) == 3 for one in told)
     assert sorted(fleet.queue.landings().values()) == sorted(fleet.queue.moved.values())
-    fleet.queue.holds(ledger=False)
+    fleet.queue.holds()
