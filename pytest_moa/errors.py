@@ -67,6 +67,24 @@ class NoAgentError(AgentError):
     kind = "no-agent"
 
 
+class GitHubError(RefusedError):
+    """GitHub did not answer, or refused a request; `status` is its HTTP status, None where no answer came."""
+
+    kind = "github"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, reason: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(message, reason=reason, remedy=remedy)
+        self.status = status
+
+
+class NotPermittedError(GitHubError):
+    """The token may not do that, or may not even see it (401, 403, 404): told apart, since for a comment it is a notice."""
+
+    kind = "not-permitted"
+
+
 class UndeterminedError(MoaError):
     """Nothing can be said about the work: evidence is missing or contradicts itself (exit 3)."""
 
