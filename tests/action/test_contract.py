@@ -83,7 +83,8 @@ def test_the_lock_holds_what_the_package_needs() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (_ROOT / "action" / "requirements.txt").read_text(encoding="utf-8")
     versions = dict(re.findall(r"^([\w.-]+)==([^ ;\\]+)", lock, re.MULTILINE))
-    for words in [*project["project"]["dependencies"], *project["build-system"]["requires"]]:
+    github = project["project"]["optional-dependencies"]["github"]
+    for words in [*project["project"]["dependencies"], *github, *project["build-system"]["requires"]]:
         needed = Requirement(words)
         assert needed.name.lower() in versions, f"add {words} to action/requirements.txt (see its first line)"
         assert versions[needed.name.lower()] in needed.specifier
