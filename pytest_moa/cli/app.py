@@ -29,6 +29,7 @@ _VERBS = (
     "explain",
     "freeze",
     "gate",
+    "group",
     "init",
     "integrate",
     "judge",

@@ -82,6 +82,17 @@ def commits_between(repo: Repository, base: ObjectId, head: ObjectId) -> frozens
     return frozenset(said.split("\n")) if said else frozenset()
 
 
+def first_parent_line(
+    repo: Repository, base: ObjectId, head: ObjectId
+) -> tuple[tuple[ObjectId, tuple[ObjectId, ...]], ...]:
+    """Each commit of `head`'s first-parent line that `base` does not contain, oldest first, with its parents."""
+    said = repo.git.text(
+        "rev-list", "--first-parent", "--reverse", "--parents", head, "--not", base, doing="walk the history"
+    )
+    lines = (line.split(" ") for line in said.split("\n") if line)
+    return tuple((commit, tuple(parents)) for commit, *parents in lines)
+
+
 def _reached(
     reached: Mapping[ObjectId, frozenset[ObjectId]],
     commit: ObjectId,
