@@ -28,24 +28,41 @@ fitting_python() {
   done
 }
 
+# pip of the interpreter that was found, installing into the environment: putting pip in there first takes seconds.
+install_with_pip() {
+  local pip=("$python" -I -m pip)
+  if "$python" -I -c 'import pip, sys; sys.exit(int(pip.__version__.split(".")[0]) < 23)' >/dev/null 2>&1; then
+    "$python" -I -m venv --without-pip env
+    pip+=(--python "$folder/env/bin/python")
+  else
+    "$python" -I -m venv env
+    pip=(env/bin/python -I -m pip)
+  fi
+  # The list is whole: with dependencies pip (23.2) would take `coverage[toml]` for a second, unpinned requirement.
+  "${pip[@]}" --quiet --disable-pip-version-check --no-input install --no-compile --no-deps --require-hashes \
+    -r "$action/action/requirements.txt"
+}
+
 python=$(fitting_python)
 if uv --version >/dev/null 2>&1; then
   uv venv --quiet --no-project --python "${python:->=3.11}" env
   uv pip install --quiet --python env/bin/python --require-hashes -r "$action/action/requirements.txt"
-  uv pip install --quiet --python env/bin/python --no-deps --no-build-isolation "$action"
 elif [ -n "$python" ]; then
-  "$python" -I -m venv env
-  pip=(env/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install)
-  # The list is whole: with dependencies pip (23.2) would take `coverage[toml]` for a second, unpinned requirement.
-  "${pip[@]}" --no-deps --require-hashes -r "$action/action/requirements.txt"
-  "${pip[@]}" --no-deps --no-build-isolation "$action"
+  install_with_pip
 else
   echo "::error title=moa::There is neither uv nor a Python of version 3.11 or newer with its venv module. Add actions/setup-python before this action."
   exit 1
 fi
 
-# Compiled once here, so that nothing has to be written there later; a nudge against stray writes, no boundary.
-env/bin/python -I -m compileall -q env/lib >/dev/null || true
+# The package as its wheel would have it; building one takes longer than all the rest.
+packages=$(env/bin/python -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+cp -R -- "$action/pytest_moa" "$packages/pytest_moa"
+cp -R -- "$action/templates" "$packages/pytest_moa/templates"
+
+# What every call imports is compiled once, here; the rest where it is imported first. Without write permission: a nudge
+# against stray writes, no boundary.
+env/bin/python -I -m compileall -q -j 0 -x '/(pygments|rich|_pytest|pytest|pytest_cov|markdown_it|tomlkit)/' \
+  "$packages" >/dev/null || true
 find env/lib -type f -exec chmod a-w {} +
 env/bin/python -I -c 'import pytest_moa'
 printf 'python=%s\n' "$folder/env/bin/python" >>"$GITHUB_OUTPUT"
