@@ -1,6 +1,6 @@
-"""`python -I -m pytest_moa.action test|merge|land|finish`: the steps of the composite action, in their order.
+"""`python -I -m pytest_moa.action test|merge|land|comment|finish`: the steps of the composite action, in their order.
 
-Only `land` has a credential in its environment, and it runs nothing of an agent's.
+Only `land` and `comment` have a credential in their environment, and they run nothing of an agent's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pytest_moa.action import finish, guarded
 from pytest_moa.action.calls import Calls
+from pytest_moa.action.comment import texts_of, write_comments
 from pytest_moa.action.inputs import Inputs, read_inputs
 from pytest_moa.action.plan import Words, child_environment, decide, without_secrets
 from pytest_moa.action.report import GATES, Report, load, refused, save
@@ -135,6 +136,17 @@ def _emptied(folder: Path) -> str:
     return str(folder)
 
 
+def comment(environ: Mapping[str, str]) -> int:
+    """Comments on pull requests. The token is in this process's environment; nothing is started."""
+    try:
+        wanted = read_inputs(environ).comment
+    except MoaError:
+        return 0  # the first step has told what is wrong with the inputs
+    told = write_comments(_reports(environ), read_context(environ), environ) if wanted else []
+    _hand_on(environ, {"notices": json.dumps(told)})
+    return 0
+
+
 def conclude(environ: Mapping[str, str]) -> int:
     """Outputs, summary, annotations; the status is the job's end."""
     reports = _reports(environ)
@@ -146,6 +158,9 @@ def conclude(environ: Mapping[str, str]) -> int:
         inputs = read_inputs(environ)
     except MoaError:
         inputs = Inputs()  # the first step has told what is wrong with them; that report fails in any case
+    reports[-1] = replace(
+        reports[-1], notices=(*reports[-1].notices, *_of_comments(environ, inputs, reports))
+    )
     why = finish.failure(reports, inputs.fail_on)
     folder = Path(tempfile.mkdtemp(prefix="moa-report-", dir=environ.get("RUNNER_TEMP") or None))
     text = _summary_within(finish.summary(reports))
@@ -160,6 +175,15 @@ def conclude(environ: Mapping[str, str]) -> int:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     _hand_on(environ, finish.outputs(reports, summary_path=str(summary_path), report_path=str(report_path)))
     return 1 if why else 0
+
+
+def _of_comments(environ: Mapping[str, str], inputs: Inputs, reports: Sequence[Report]) -> list[str]:
+    """What the step before has to tell, or why there was none."""
+    said = environ.get("MOA_ACTION_COMMENT_NOTICES", "")
+    if said:
+        return [str(notice) for notice in json.loads(said)]
+    wanted = inputs.comment and texts_of(reports)
+    return ["No comment was written: there is no input `token`"] if wanted else []
 
 
 def _leave(inputs: Inputs, folder: Path, reports: Sequence[Report]) -> None:
@@ -250,7 +274,7 @@ def _hand_on(environ: Mapping[str, str], values: Mapping[str, str]) -> None:
         write_outputs(Path(environ["GITHUB_OUTPUT"]), values)
 
 
-STEPS = {"test": test, "merge": merge, "land": land, "finish": conclude}
+STEPS = {"test": test, "merge": merge, "land": land, "comment": comment, "finish": conclude}
 _RUN_AGENTS_CODE = frozenset({"test", "merge"})
 
 

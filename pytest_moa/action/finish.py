@@ -55,7 +55,8 @@ def outputs(reports: Reports, *, summary_path: str, report_path: str) -> dict[st
         values["conflicts"] = json.dumps(pairs[-1])
     matrices = [r.matrix for r in reports if r.matrix is not None]
     if matrices:
-        values["matrix"] = json.dumps(matrices[-1])
+        # Without spaces, so that a workflow can compare it with {"include":[]}.
+        values["matrix"] = json.dumps(matrices[-1], separators=(",", ":"))
     return values
 
 

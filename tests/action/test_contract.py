@@ -70,7 +70,7 @@ def test_the_token_is_in_no_step_that_runs_agents_code() -> None:
     assert "github.token" not in str(_ACTION["runs"])
 
 
-_WITH_TOKEN = {"land": ["MOA_TOKEN"]}
+_WITH_TOKEN = {"land": ["MOA_TOKEN"], "comment": ["MOA_TOKEN"]}
 
 
 def test_it_can_be_listed_and_needs_no_other_action() -> None:

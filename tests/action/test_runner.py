@@ -180,6 +180,31 @@ def _pull_request(head: object, base: str = "o/r") -> dict[str, object]:
         ),
         ("pull_request", "", {"pull_request": [1]}, Context(event="pull_request", fork=True)),
         (
+            "pull_request",
+            "refs/pull/7/merge",
+            {"pull_request": {"number": 7, "head": {"repo": None}}},
+            Context(event="pull_request", pull_request=7, fork=True),
+        ),
+        (
+            "pull_request",
+            "",
+            {"pull_request": {"number": True}},
+            Context(event="pull_request", fork=True),
+        ),
+        (
+            "merge_group",
+            "refs/heads/gh-readonly-queue/develop/pr-7-x",
+            {
+                "merge_group": {
+                    "head_sha": "b" * 40,
+                    "base_sha": "c" * 40,
+                    "base_ref": "refs/heads/develop",
+                    "head_ref": "refs/heads/gh-readonly-queue/develop/pr-7-x",
+                }
+            },
+            Context(event="merge_group", head="b" * 40, base="develop", base_head="c" * 40),
+        ),
+        (
             "workflow_run",
             "refs/heads/main",
             {},

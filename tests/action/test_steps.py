@@ -493,7 +493,7 @@ def test_an_untrusted_queue_runs_nobodys_code(job: Job) -> None:
 
 def test_a_plan_sets_the_matrix(job: Job) -> None:
     status, outputs = job.moa({}, 9, plan={"include": []}).run(IN_COMMAND="plan")
-    assert (status, outputs["matrix"]) == (0, '{"include": []}')
+    assert (status, outputs["matrix"]) == (0, '{"include":[]}')
     assert set(outputs) == set(finish.OUTPUTS)
 
 
