@@ -85,7 +85,7 @@ def verify(repo: Repository, where: str | None, branch: str, new: ObjectId) -> N
         raise RepositoryError(
             f"{branch} does not hold the landed commit {new[:12]}",
             reason=f"it is at {at[:12]}" if at else "there is no such branch",
-            remedy="Somebody moved it back after the landing: look at its history, and run the command again.",
+            remedy="Somebody moved it back after the landing: look at its history. What was taken back waits for `moa ready ID`.",
         )
 
 

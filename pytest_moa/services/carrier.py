@@ -27,7 +27,6 @@ from pytest_moa.services.landing import land, moved_heads, require_landable
 from pytest_moa.services.look import Looked
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
-from pytest_moa.services.recording import record_landing
 from pytest_moa.services.staging import write_staged
 from pytest_moa.services.telling import Telling
 
@@ -264,7 +263,7 @@ class Carrier:
         self.options.tell.step(f"Landing {run.chain.top[:10]} on {project.target.name}")
         try:
             require_thawed(project)
-            notes = land(project, run.chain)
+            notes = land(project, run.chain, done)
         except RaceError as error:
             book.refused = error
             return queue.Landed(kind="raced")
@@ -272,7 +271,7 @@ class Carrier:
             book.refused = error
             return queue.Landed(kind="stopped")
         book.landed += done
-        book.notes.update(dict.fromkeys([*notes, *record_landing(project, run.chain, done)]))
+        book.notes.update(dict.fromkeys(notes))
         self._stale = True
         return queue.Landed(kind="landed")
 

@@ -38,7 +38,7 @@ from pytest_moa.services.landings import history, place_of_head
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline
 from pytest_moa.services.readiness import Readiness
-from pytest_moa.services.recording import record, record_landing, rejected_event
+from pytest_moa.services.recording import record, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.suite import is_due, suite_verdict
 from pytest_moa.services.turn import turn
@@ -305,22 +305,21 @@ def _try(
             return str(error)
         if (why := _why_not(project, chain, works, result)) is not None:
             return why
+        done = [
+            landed_as(link.work, link.commit, tests or result.tests, figures[link.work.id].coverage, allow)
+            for link in chain.links
+        ]
         try:
             require_thawed(project)
-            call.note(land(project, chain))
+            call.note(land(project, chain, done))
         except (RaceError, RefusedError, RepositoryError) as error:
             call.over = True
             if isinstance(error, RaceError) and _landed_by_others(call, works):
                 return None
             call.refused = error
             return str(error)
-    done = [
-        landed_as(link.work, link.commit, tests or result.tests, figures[link.work.id].coverage, allow)
-        for link in chain.links
-    ]
     call.landed += done
     call.over = True
-    call.note(record_landing(project, chain, done))
     return None
 
 

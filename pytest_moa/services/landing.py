@@ -1,4 +1,4 @@
-"""Moving the target to a chain that passed, and reading it afresh afterwards."""
+"""Moving the target to a chain that passed, telling the ledger, and reading the target afresh afterwards."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from pytest_moa.git.checkouts import checkouts, require_clean
 from pytest_moa.git.landing import land_local, land_remote, verify, verify_whole
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import ObjectId
+from pytest_moa.model.results import Landed
 from pytest_moa.services.chain import Chain, Work
 from pytest_moa.services.project import Project
+from pytest_moa.services.recording import record_landing
 
 
-def land(project: Project, chain: Chain) -> list[str]:
+def land(project: Project, chain: Chain, landed: Sequence[Landed]) -> list[str]:
     """Moves the target to the chain's top and reads it afresh; returns what was done beside, in sentences.
 
-    Raises RaceError where the target is not at the chain's base, RefusedError and RepositoryError where it may not move.
+    The ledger is told before the look, which may find that somebody took the landing back: the next call has to know of it.
+    Raises RaceError where the target is not at the chain's base, RefusedError and RepositoryError where it may not move,
+    and RepositoryError where it does not hold the landing (any more).
     """
     name, old, quarantine = project.target.name, chain.base, chain.quarantine
     if project.remote is not None:
         notes = list(land_remote(project.repo, quarantine, project.remote, name, old, chain.top))
     else:
         notes = list(land_local(project.repo, quarantine, name, old, chain.top))
+    notes += record_landing(project, chain, landed)
     verify(project.repo, project.remote, name, chain.top)
     present = {path for patch in chain.patches for path in patch.hunks}
     removed = {path for patch in chain.patches for path in (*patch.gone, *patch.renames)}

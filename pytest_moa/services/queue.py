@@ -27,7 +27,7 @@ from pytest_moa.services.look import Looked, LookOptions
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.readiness import Readiness, readiness
-from pytest_moa.services.recording import record, record_landing, rejected_event
+from pytest_moa.services.recording import record, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import Staged, read_staged
 from pytest_moa.services.turn import turn
@@ -272,12 +272,11 @@ def land_staged(
                 reason=f"rebuilt {chain.top}, tested {commit}",
                 remedy="Use the same version of moa and git in both steps, and stage it again.",
             )
-        notes = land(project, chain)
-    done = [
-        landed_as(link.work, link.commit, member.tests, member.coverage, staged.allow)
-        for link, member in zip(chain.links, staged.members, strict=True)
-    ]
-    notes += record_landing(project, chain, done)
+        done = [
+            landed_as(link.work, link.commit, member.tests, member.coverage, staged.allow)
+            for link, member in zip(chain.links, staged.members, strict=True)
+        ]
+        notes = land(project, chain, done)
     return IntegrationResult(
         branch=project.target.name,
         before=before,

@@ -12,15 +12,16 @@ from typing import Any
 import pytest_moa.git.ledger
 import pytest_moa.git.quarantine
 import pytest_moa.services.carrier
+import pytest_moa.services.landing
 import pytest_moa.services.queue
 from pytest_moa.git import landing as git_landing
 from pytest_moa.rules.queue.steps import Tried
 from pytest_moa.rules.standing import Standing
-from pytest_moa.services import landing
 
 # What is patched is what these modules imported, which no type says is theirs.
 carrier: Any = pytest_moa.services.carrier
 queue: Any = pytest_moa.services.queue
+landing: Any = pytest_moa.services.landing
 quarantine: Any = pytest_moa.git.quarantine
 ledger: Any = pytest_moa.git.ledger
 
@@ -57,7 +58,7 @@ def clock_that_jumps() -> None:
 def lands_without_comparing() -> None:
     """The target is moved wherever it is, as a plain forced push would."""
 
-    def land(project: Any, chain: Any) -> list[str]:
+    def land(project: Any, chain: Any, landed: Any) -> list[str]:
         git_landing.bring(project.repo, chain.quarantine, chain.base, chain.top)
         project.repo.git.run("push", "-q", "--force", project.remote, f"{chain.top}:refs/heads/develop")
         return []
@@ -79,7 +80,7 @@ def believes_that_everything_is_green() -> None:
 def lands_what_was_not_tested() -> None:
     """A commit with the right parents and the right words, whose tree is the agent's own instead of the merge."""
 
-    def land(project: Any, chain: Any) -> list[str]:
+    def land(project: Any, chain: Any, landed: Any) -> list[str]:
         store = chain.quarantine.store
         parents = store.text("rev-list", "--parents", "-n1", chain.top).split()[1:]
         message = store.text("show", "-s", "--format=%B", chain.top)
@@ -87,7 +88,8 @@ def lands_what_was_not_tested() -> None:
         who = ("-c", "user.name=mutant", "-c", "user.email=mutant@localhost")
         other = store.text(*who, "commit-tree", f"{parents[1]}^{{tree}}", *words, "-m", message)
         last = replace(chain.links[-1], commit=other)
-        return landing.land(project, replace(chain, links=(*chain.links[:-1], last)))
+        notes: list[str] = landing.land(project, replace(chain, links=(*chain.links[:-1], last)), landed)
+        return notes
 
     carrier.land = land
 
@@ -99,20 +101,20 @@ def pays_no_heed_to_moved_heads() -> None:
 
 def does_not_tell_the_ledger() -> None:
     """Landings are nobody's history."""
-    carrier.record_landing = lambda *_args: []
+    landing.record_landing = lambda *_args: []
     queue.recover = lambda *_args, **_more: []
 
 
 def tells_the_ledger_twice() -> None:
     """Every landing is two events, as they were before a landing had a place of its own."""
-    record = carrier.record_landing
+    record = landing.record_landing
     ledger.landing_id = lambda _: None
 
     def twice(project: Any, chain: Any, landed: Any) -> Any:
         record(project, chain, landed)
         return record(project, chain, landed)
 
-    carrier.record_landing = twice
+    landing.record_landing = twice
 
 
 def blames_the_first() -> None:
@@ -131,8 +133,8 @@ def deletes_the_branch() -> None:
     """Landed branches are tidied away."""
     whole = landing.land
 
-    def land(project: Any, chain: Any) -> list[str]:
-        notes = whole(project, chain)
+    def land(project: Any, chain: Any, landed: Any) -> list[str]:
+        notes: list[str] = whole(project, chain, landed)
         for link in chain.links:
             project.repo.git.run("push", "-q", project.remote, f":refs/heads/{link.work.branch.name}")
         return notes
@@ -162,7 +164,7 @@ def leaves_its_quarantine() -> None:
 def brings_back_what_was_taken() -> None:
     """The candidate is pushed onto whatever the target is, merged with what it was."""
 
-    def land(project: Any, chain: Any) -> list[str]:
+    def land(project: Any, chain: Any, landed: Any) -> list[str]:
         repo = project.repo
         git_landing.bring(repo, chain.quarantine, chain.base, chain.top)
         at = repo.git.text("ls-remote", project.remote, "refs/heads/develop").split()[0]

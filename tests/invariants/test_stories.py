@@ -10,9 +10,6 @@ from invariants.truth import Suites
 from support.faults import Forking, Limit
 
 
-@pytest.mark.xfail(
-    reason="a landing that the look afterwards does not find is told to nobody, the ledger included"
-)
 def test_a_landing_that_is_taken_back_at_once_does_not_return(
     tmp_path: Path, moa: Forking, suites: Suites
 ) -> None:

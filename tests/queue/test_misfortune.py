@@ -206,6 +206,31 @@ def test_a_landing_that_a_person_took_back_does_not_return_by_itself(tmp_path: P
     queue.holds(ledger=False)
 
 
+@pytest.mark.parametrize("remote", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_landing_that_is_taken_back_before_we_look_is_told_and_does_not_return(
+    remote: bool, tmp_path: Path
+) -> None:
+    """Somebody's rewind meets the landing, which nobody but the run that made it knows of."""
+    queue = Queue(tmp_path).team(2, remote=remote).build()
+    begin = queue.target()
+    back = f"mkdir {queue.story}/back 2>/dev/null && real -C '{queue.truth.path}' update-ref {TARGET} {begin}"
+    moves = "*push*:refs/heads/develop*" if remote else "*update-ref*refs/heads/develop*"
+    rewinds = queue.git_does(f'case "$*" in {moves}) real "$@" && {back}; exit 0 ;; *) real "$@" ;; esac')
+    said = queue.integrates(env=rewinds)
+    assert (said.code, said.data["error"]["kind"]) == (2, "repository")
+    assert "moved it back" in said.data["error"]["remedy"]
+    assert "moa ready" in said.data["error"]["remedy"]
+    if not remote:
+        queue.truth.git("reset", "-q", "--hard")
+    said = queue.integrates()
+    assert (said.landed, said.classes) == ([], {"01": "held", "02": "held"})
+    assert queue.target() == begin
+    queue.moa("ready", "01")
+    assert queue.integrates().landed == ["01"]
+    queue.foreign.add(begin)
+    queue.holds(ledger=False)
+
+
 @pytest.mark.slow
 def test_a_checked_out_target_that_was_rewound_brings_nothing_back(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2)
