@@ -84,9 +84,7 @@ def _merged(environ: Mapping[str, str], folder: Path) -> Report:
     if gated.doing not in GATES or not gated.merge or (gated.result or {}).get("verdict") != "passed":
         raise UndeterminedError("Nothing was gated that could be merged", remedy="Run again in a fresh job.")
     inputs = read_inputs(environ)
-    words = Words(
-        inputs=inputs, context=read_context(environ), python=_python(inputs), folder=_emptied(folder)
-    )
+    words = Words(inputs=inputs, context=read_context(environ), python=_python(inputs), folder=str(folder))
     with fence(sys.stdout), untouched(environ) as touched:
         calls = Calls(words=words, environment=child_environment(environ), run=_run)
         report = calls.one("integrate", gated.agent, words.integrate(gated.agent, f"--stage={folder}/staged"))
@@ -114,14 +112,8 @@ def _landed(environ: Mapping[str, str], folder: Path) -> Report:
             "The staged candidate is not the tested one", remedy="Run again in a fresh job."
         )
     inputs = read_inputs(environ)
-    words = Words(
-        inputs=inputs, context=read_context(environ), python=_python(inputs), folder=_emptied(folder)
-    )
-    environment = child_environment(environ)
-    if environ.get("MOA_TOKEN"):
-        # git asks this program for user and password; neither an argument nor a file ever holds the token.
-        asking = str(Path(environ["MOA_ACTION_PATH"]) / "action" / "askpass.sh")
-        environment |= {"MOA_TOKEN": environ["MOA_TOKEN"], "GIT_ASKPASS": asking, "GIT_TERMINAL_PROMPT": "0"}
+    words = Words(inputs=inputs, context=read_context(environ), python=_python(inputs), folder=str(folder))
+    environment = child_environment(environ) | _credential(environ)
     said = words.landing(tested.agent, commit) if commit else words.pending(tested.doing, tested.agent)
     with fence(sys.stdout), untouched(environ):
         calls = Calls(words=words, environment=environment, run=_run)
@@ -129,11 +121,21 @@ def _landed(environ: Mapping[str, str], folder: Path) -> Report:
     return replace(report, branches=tested.branches)
 
 
-def _emptied(folder: Path) -> str:
-    """The run's folder without the texts of the step before, which are kept in that step's report."""
-    (folder / "summary.md").unlink(missing_ok=True)
-    shutil.rmtree(folder / "comments", ignore_errors=True)
-    return str(folder)
+def _credential(environ: Mapping[str, str]) -> dict[str, str]:
+    """How git gets at the token: it asks a program. Neither an argument nor a file ever holds it, and no helper keeps it."""
+    token = environ.get("MOA_TOKEN")
+    if not token:
+        return {}
+    number = environ.get("GIT_CONFIG_COUNT", "")
+    last = int(number) if number.isdecimal() else 0
+    return {
+        "MOA_TOKEN": token,
+        "GIT_ASKPASS": str(Path(environ["MOA_ACTION_PATH"]) / "action" / "askpass.sh"),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_COUNT": str(last + 1),
+        f"GIT_CONFIG_KEY_{last}": "credential.helper",
+        f"GIT_CONFIG_VALUE_{last}": "",
+    }
 
 
 def comment(environ: Mapping[str, str]) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +16,7 @@ from pytest_moa.action.report import Report, read_answer
 
 TEXT_BYTES = 1024 * 1024
 COMMENTS = 1_000
+_MANIFEST = "evidence.json"
 _TELLS_ALL = frozenset({"queue", "look"})
 
 
@@ -27,16 +31,30 @@ class Calls:
     def all_of(self, decision: Decision) -> Report:
         """What was decided, and beside it what the whole project looks like where the run is about all of it."""
         report = self.one(decision.doing, decision.agent, self.words.of(decision))
+        if decision.doing == "report":
+            report = self._with_gates(report)
         if decision.doing in {"plan", "look"} and report.result is not None:
             report = replace(report, matrix=report.result)
         return self.beside(report)
 
     def one(self, doing: Doing, agent: str, words: Sequence[str]) -> Report:
         """One call, with the texts that it left for people."""
-        answer = self.run(words, self.environment)
         folder = Path(self.words.folder)
+        (folder / "summary.md").unlink(missing_ok=True)
+        shutil.rmtree(folder / "comments", ignore_errors=True)
+        answer = self.run(words, self.environment)
         report = read_answer(doing, agent, answer.status, answer.stdout, _text(folder / "summary.md"))
         return replace(report, comments=_texts(folder / "comments"))
+
+    def _with_gates(self, report: Report) -> Report:
+        """With the comments of gates that ran elsewhere: what they left is judged again, and none of their texts taken."""
+        comments, notices = dict(report.comments), list(report.notices)
+        for place in _evidence_below(self.words.inputs.artifacts):
+            judged = self.one("gate", "", self.words.judging(place))
+            comments.update(judged.comments)
+            if judged.problem:
+                notices.append(f"What lies in {place.name} cannot be judged: {judged.problem}")
+        return replace(report, comments=comments, notices=tuple(notices))
 
     def beside(self, report: Report) -> Report:
         """Who conflicts with whom, and the state of the project. What fails here fails the job, and changes no verdict."""
@@ -58,6 +76,14 @@ class Calls:
     def _answer(self, doing: Doing, words: Sequence[str]) -> Report:
         answer = self.run(words, self.environment)
         return read_answer(doing, "", answer.status, answer.stdout)
+
+
+def _evidence_below(folder: Path | None) -> list[Path]:
+    """Folders of evidence, wherever they lie below; no link is followed."""
+    if folder is None or not folder.is_dir():
+        return []
+    found = (Path(place) for place, _, names in os.walk(folder) if _MANIFEST in names)
+    return sorted(itertools.islice(found, COMMENTS))
 
 
 def _trouble(report: Report) -> tuple[str, ...]:

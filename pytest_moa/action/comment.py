@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_moa.action.report import Report
 from pytest_moa.errors import GitHubError, NotPermittedError
+from pytest_moa.github import wire
 from pytest_moa.github.client import PUBLIC_API, GitHub
 from pytest_moa.github.comments import put_comment
-from pytest_moa.github.context import Context
+from pytest_moa.github.context import Context, Run
 
 _NAME = re.compile(r"(?P<purpose>gate|queue)-(?P<agent>[A-Za-z0-9][A-Za-z0-9._-]*)\.md", re.ASCII)
 _WHERE = "the text is in the folder `artifacts`, where one was named, for a workflow that may write it (docs/action.md)"
@@ -55,8 +56,19 @@ def _numbers(github: GitHub, context: Context, purpose: str, branch: str) -> Ite
     """The pull request that the event is about, for its own gate; else those of the agent's branch."""
     if purpose == "gate" and context.pull_request is not None:
         yield context.pull_request
+    elif purpose == "gate" and context.run is not None:
+        yield from _of_run(github, context.run)
     elif branch:
         yield from (pull.number for pull in github.pull_requests_of(branch))
+
+
+def _of_run(github: GitHub, run: Run) -> Iterator[int]:
+    """The pull requests whose head is still what the other workflow's run was about, from wherever they come."""
+    query = {"state": "open", "head": f"{run.repository.partition('/')[0]}:{run.branch}"}
+    for pull in github.pages(wire.Pull, github.in_repository("pulls"), query):
+        theirs = pull.head.repo is not None and pull.head.repo.full_name.lower() == run.repository.lower()
+        if theirs and pull.head.sha == run.head:
+            yield pull.number
 
 
 def _said(error: GitHubError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from pytest_moa.action.inputs import Inputs
@@ -249,6 +250,12 @@ class Words:
 
     def conflicts(self) -> tuple[str, ...]:
         return ("conflicts", *self._common())
+
+    def judging(self, place: Path) -> tuple[str, ...]:
+        """Judges again what a gate left, of the commit that the other workflow ran on."""
+        run = self.context.run
+        head = (f"--head={run.head}",) if run is not None else ()
+        return self._call("judge", *self._judging(pytest_args=False), *head, agent=str(place))
 
     def report(self) -> tuple[str, ...]:
         return ("report", *self._common(), f"--summary={self.folder}/report.md")

@@ -42,6 +42,9 @@ def facts_of(inputs: Inputs, context: Context, environ: Mapping[str, str]) -> Fa
         )
     )
     agent, nobody = _whose(project, context)
+    if inputs.artifacts is not None and context.run is not None and project.remote is not None:
+        # A fork's commit, as an object alone: its evidence cannot be judged without it.
+        git.fetch_commit(project.repo, project.remote, context.run.head)
     return Facts(
         target=project.target.name,
         agent=agent,

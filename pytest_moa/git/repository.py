@@ -387,6 +387,13 @@ def fetch(repo: Repository, remote: str) -> None:
     )
 
 
+def fetch_commit(repo: Repository, remote: str, commit: ObjectId) -> bool:
+    """Brings one commit's objects from the remote where they are missing; no ref is written. Whether it is here now."""
+    if resolve(repo, f"{commit}^{{commit}}") is None:
+        repo.git.over_network().run(*FETCH, "--end-of-options", remote, commit, check=False)
+    return resolve(repo, f"{commit}^{{commit}}") is not None
+
+
 def remote_head(repo: Repository, remote: str, branch: str) -> ObjectId | None:
     """What a remote's branch is at this moment, asked of the remote itself."""
     return remote_heads(repo, remote, [branch]).get(branch)

@@ -23,6 +23,15 @@ _FROM_PULL_REQUEST = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Whose work another workflow's run was about: a branch of `repository` (`owner/name`), at `head`."""
+
+    repository: str
+    branch: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """`branch` is the branch that the event is about, None where it is about none (a tag, a schedule).
 
@@ -36,6 +45,7 @@ class Context:
     base: str | None = None
     base_head: str | None = None
     pull_request: int | None = None
+    run: Run | None = None
     fork: bool = False
     default_branch: str | None = None
 
@@ -71,9 +81,17 @@ def parse_context(event: str, ref: str, sha: str | None, payload: Mapping[str, A
         event=event,
         branch=branch,
         head=_oid(sha),
+        run=_run(payload) if event == "workflow_run" else None,
         fork=_from_elsewhere(event, payload),
         default_branch=default,
     )
+
+
+def _run(payload: Mapping[str, Any]) -> Run | None:
+    head = _oid(_text(payload, "workflow_run", "head_sha"))
+    branch = _text(payload, "workflow_run", "head_branch")
+    repository = _text(payload, "workflow_run", "head_repository", "full_name")
+    return Run(repository=repository, branch=branch, head=head) if head and branch and repository else None
 
 
 def _from_elsewhere(event: str, payload: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_moa.errors import BugError, RefusedError
 from pytest_moa.github.commands import annotation, fence, neutral
-from pytest_moa.github.context import Context, parse_context, read_context
+from pytest_moa.github.context import Context, Run, parse_context, read_context
 from pytest_moa.github.outputs import append, entry, write_outputs
 from pytest_moa.github.runner_files import VARIABLES, empty_others, untouched
 
@@ -209,6 +209,25 @@ def _pull_request(head: object, base: str = "o/r") -> dict[str, object]:
             "refs/heads/main",
             {},
             Context(event="workflow_run", branch="main", head=_OID, fork=True),
+        ),
+        (
+            "workflow_run",
+            "refs/heads/main",
+            {
+                "workflow_run": {
+                    "head_sha": "d" * 40,
+                    "head_branch": "agent-03-x",
+                    "head_repository": {"full_name": "Stranger/app"},
+                },
+                "repository": {"full_name": "team/app"},
+            },
+            Context(
+                event="workflow_run",
+                branch="main",
+                head=_OID,
+                run=Run(repository="Stranger/app", branch="agent-03-x", head="d" * 40),
+                fork=True,
+            ),
         ),
         (
             "issue_comment",

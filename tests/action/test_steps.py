@@ -283,6 +283,29 @@ def test_only_the_landing_has_the_token_and_it_lands_what_was_tested(job: Job) -
     assert "s3cret" not in str(landing)
 
 
+def test_git_asks_for_the_token_and_keeps_it_nowhere(job: Job, tmp_path: Path) -> None:
+    landed = integrate_answer(landed=[{"agent": "03", "head": _OID, "commit": "c" * 40}])
+    action = Path(__file__).resolve().parents[2]
+    job.moa(_staged(), 0, staged=landed)
+    steps.test(job.environ("test", IN_COMMAND="integrate", IN_TRUSTED_AGENTS="true", IN_AGENT="03"))
+    handed = {f"MOA_ACTION_{n.upper()}": job.outputs("test")[n] for n in ("folder", "digest", "commit")}
+    steps.land(job.environ("land", MOA_ACTION_PATH=str(action), MOA_TOKEN="s3cret", **handed))
+    (tmp_path / ".gitconfig").write_text("[credential]\n\thelper = store\n")
+    environment = {**job.seen()[-1][1], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment.pop("GIT_CONFIG_GLOBAL", None)
+    asked = "protocol=https\nhost=github.com\n\n"
+
+    def git(*words: str, text: str) -> str:
+        return subprocess.run(
+            ["git", *words], input=text, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    said = git("credential", "fill", text=asked)
+    assert "username=x-access-token\npassword=s3cret\n" in said
+    git("credential", "approve", text=said)
+    assert sorted(path.name for path in tmp_path.glob(".git*")) == [".gitconfig"]
+
+
 def test_a_report_that_was_changed_between_the_steps_lands_nothing(job: Job) -> None:
     job.moa(_staged(), 0)
     environ = job.environ("test", IN_COMMAND="integrate", IN_TRUSTED_AGENTS="true", IN_AGENT="03")
@@ -541,6 +564,26 @@ def test_reports_are_left_for_whoever_takes_the_artifacts(job: Job) -> None:
     assert left["gate-03.md"] == "the comment"
     assert json.loads(left["report.json"])["verdict"] == "passed"
     assert not Path(outputs["report-path"]).is_relative_to(place)
+
+
+def test_evidence_of_a_gate_elsewhere_is_judged_again_for_its_comment(job: Job) -> None:
+    place = job.root / "artifacts"
+    for name in ("moa-gate/evidence-03", "moa"):
+        (place / name).mkdir(parents=True)
+    (place / "moa-gate" / "evidence-03" / "evidence.json").write_text("{}")
+    (place / "moa" / "gate-03.md").write_text("forged")
+    event = job.root / "event.json"
+    head = job.repo.head("refs/heads/agent-03-x")
+    run = {"head_sha": head, "head_branch": "agent-03-x", "head_repository": {"full_name": "s/app"}}
+    event.write_text(json.dumps({"workflow_run": run, "repository": {"full_name": "team/app"}}))
+    does = "d = os.path.dirname(next(a for a in sys.argv if a.startswith('--summary')).partition('=')[2])\n"
+    does += "os.mkdir(d + '/comments'); open(d + '/comments/gate-03.md', 'w').write('judged again')\n"
+    job.moa(gate_answer(), 0, does)
+    words = {"GITHUB_EVENT_PATH": str(event), "IN_COMMAND": "report", "IN_ARTIFACTS": str(place)}
+    status, _ = job.run(event="workflow_run", GITHUB_REF="refs/heads/develop", **words)
+    assert (status, job.verbs()) == (0, ["report", "judge", "conflicts"])
+    assert f"--head={head}" in job.seen()[1][0]
+    assert (place / "moa" / "gate-03.md").read_text() == "judged again"
 
 
 def test_what_a_call_beside_says_fails_the_job_and_no_verdict(job: Job) -> None:
