@@ -51,9 +51,15 @@ class Calls:
         comments, notices = dict(report.comments), list(report.notices)
         for place in _evidence_below(self.words.inputs.artifacts):
             judged = self.one("gate", "", self.words.judging(place))
-            comments.update(judged.comments)
-            if judged.problem:
+            about = self.words.context.run
+            if judged.result is None:
                 notices.append(f"What lies in {place.name} cannot be judged: {judged.problem}")
+            elif about is not None and judged.result.get("head") != about.head:
+                notices.append(
+                    f"What lies in {place.name} is not of the commit that the other workflow ran on"
+                )
+            else:
+                comments.update(judged.comments)
         return replace(report, comments=comments, notices=tuple(notices))
 
     def beside(self, report: Report) -> Report:

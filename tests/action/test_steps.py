@@ -578,8 +578,13 @@ def test_evidence_of_a_gate_elsewhere_is_judged_again_for_its_comment(job: Job) 
     event.write_text(json.dumps({"workflow_run": run, "repository": {"full_name": "team/app"}}))
     does = "d = os.path.dirname(next(a for a in sys.argv if a.startswith('--summary')).partition('=')[2])\n"
     does += "os.mkdir(d + '/comments'); open(d + '/comments/gate-03.md', 'w').write('judged again')\n"
-    job.moa(gate_answer(), 0, does)
     words = {"GITHUB_EVENT_PATH": str(event), "IN_COMMAND": "report", "IN_ARTIFACTS": str(place)}
+    job.moa(gate_answer(head=_OID), 0, does).run(
+        event="workflow_run", GITHUB_REF="refs/heads/develop", **words
+    )
+    assert not (place / "moa" / "gate-03.md").exists()
+    job.calls.unlink()
+    job.moa(gate_answer(head=head), 0, does)
     status, _ = job.run(event="workflow_run", GITHUB_REF="refs/heads/develop", **words)
     assert (status, job.verbs()) == (0, ["report", "judge", "conflicts"])
     assert f"--head={head}" in job.seen()[1][0]
