@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from pytest_moa.errors import MoaError, RepositoryError
+from pytest_moa.errors import MoaError
 from pytest_moa.git.conflicts import Bench, outside_graph
 from pytest_moa.git.merge_tree import Conflict, MergeTree
 from pytest_moa.git.repository import Repository, merge_base
@@ -21,10 +20,9 @@ from pytest_moa.model.text import plural
 from pytest_moa.rules import conflicts as rules
 from pytest_moa.rules.queue.lines import Hunk
 from pytest_moa.services.conflict_memory import Files, Head, Memory, Pair
+from pytest_moa.services.patience import patiently
 from pytest_moa.services.telling import Telling
 
-T = TypeVar("T")
-A = TypeVar("A")
 Blobs = tuple[ObjectId | None, ObjectId]
 
 MOST_PLACES = 50
@@ -328,19 +326,6 @@ def searching(
 
 def pair_of(a: ObjectId, b: ObjectId) -> Pair:
     return (a, b) if a < b else (b, a)
-
-
-def patiently(work: Callable[[Sequence[T]], Sequence[A]], items: Sequence[T]) -> list[A | MoaError]:
-    """The work's answers; where it fails, halves are tried, so that one broken item spoils no other's answer (law 8)."""
-    if not items:
-        return []
-    try:
-        return list(work(items))
-    except RepositoryError as error:
-        if len(items) == 1:
-            return [error]
-        half = len(items) // 2
-        return [*patiently(work, items[:half]), *patiently(work, items[half:])]
 
 
 def _met(heads: Sequence[ObjectId], touched: Sequence[rules.Touched]) -> set[Pair]:

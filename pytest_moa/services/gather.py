@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pytest_moa.errors import ConflictError
+from pytest_moa.errors import ConflictError, RepositoryError
 from pytest_moa.git.history import paths_of_merge
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.results import Finding, Rejected, RejectionClass
@@ -51,6 +51,8 @@ def gather(
                 looked.append(look(project, quarantine, work, options))
             except ConflictError as error:
                 rejected.append(_conflict(project, work, error))
+            except RepositoryError as error:  # something of it is missing here, which stops nobody else (law 8)
+                rejected.append(rejection(work, "infrastructure", str(error), error.remedy or ""))
         if run_old_tests:
             looked = _with_old_tests(project, looked, options)
         refused = [_refused(one) for one in looked]

@@ -8,14 +8,16 @@ from datetime import date
 
 from pytest_moa.errors import MoaError
 from pytest_moa.git import repository as git
+from pytest_moa.git.merge_tree import MergeTree
 from pytest_moa.git.quarantine import Quarantine
-from pytest_moa.model.agents import Agent, BranchRef
+from pytest_moa.model.agents import Agent, BranchRef, ObjectId
 from pytest_moa.model.results import AgentState, StatusReport
 from pytest_moa.rules import progress as rules
 from pytest_moa.rules.landed import Merged, Place
 from pytest_moa.rules.standing import Standing
 from pytest_moa.services.asking import standing
 from pytest_moa.services.landings import history, place_of_head, without_common_history
+from pytest_moa.services.patience import patiently
 from pytest_moa.services.project import Project
 from pytest_moa.services.verdicts import recall
 from pytest_moa.services.words import frozen_words, held_words, taken_back_words
@@ -23,10 +25,10 @@ from pytest_moa.services.words import frozen_words, held_words, taken_back_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What was found out once for all agents. `merges`: head to whether it merges with the target cleanly."""
+    """What was found out once for all agents. `merges`: head to its merge with the target, or why git could not try it."""
 
     known: tuple[Merged, ...]
-    merges: Mapping[str, bool]
+    merges: Mapping[ObjectId, MergeTree | MoaError]
     standing: Standing
 
 
@@ -117,6 +119,9 @@ def _landed_without_branch(agent: Agent, known: tuple[Merged, ...]) -> Place | N
 
 
 def _facts(project: Project, agent: Agent, branch: BranchRef, seen: _Seen) -> rules.Facts:
+    merge = seen.merges.get(branch.head)
+    if isinstance(merge, MoaError):
+        raise merge
     place, _ = place_of_head(project, branch.head, seen.known)
     if place == "untouched" and _landed_without_branch(agent, seen.known):
         place = "landed"
@@ -126,15 +131,15 @@ def _facts(project: Project, agent: Agent, branch: BranchRef, seen: _Seen) -> ru
         place=place,
         gate=gate,
         fresh=gate is not None and gate.target == project.target.head,
-        merges=seen.merges.get(branch.head),
+        merges=merge.clean if merge is not None else None,
         held=(info.values("Moa-Ready") or ("",))[-1].strip().lower() == "no"
         or bool(_held(project, agent, seen.standing)),
         blockers=tuple(word.strip() for word in info.values("Moa-Blocker") if word.strip()),
     )
 
 
-def _merges(project: Project, only: str | None = None) -> dict[str, bool]:
-    """Head to whether it merges with the target cleanly, all in one batch."""
+def _merges(project: Project, only: str | None = None) -> dict[ObjectId, MergeTree | MoaError]:
+    """Each head's merge with the target, all in one batch."""
     refs = [a.branch for a in project.agents if a.branch is not None and only in {None, a.id}]
     if project.repo.shallow:
         refs = [ref for ref in refs if without_common_history(project, ref) is None]
@@ -142,5 +147,5 @@ def _merges(project: Project, only: str | None = None) -> dict[str, bool]:
     if not wanted:
         return {}
     with Quarantine.open(project.repo) as quarantine:
-        results = quarantine.merges([(project.target.head, head) for head in wanted])
-    return {head: merge.clean for head, merge in zip(wanted, results, strict=True)}
+        merges = patiently(quarantine.merges, [(project.target.head, head) for head in wanted])
+    return dict(zip(wanted, merges, strict=True))

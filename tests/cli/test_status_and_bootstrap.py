@@ -82,6 +82,28 @@ def test_blockers_and_held_work_are_told(team: Team) -> None:
     assert (agent["flags"], agent["blockers"]) == (["blocked", "held"], ["waits for the schema"])
 
 
+@pytest.mark.parametrize("argv", [["status"], ["status", "--json"]])
+def test_a_branch_that_cannot_be_read_has_a_row_that_says_so_and_spoils_nobody_else_s(
+    team: Team, argv: list[str]
+) -> None:
+    before = {agent["id"]: agent for agent in team.moa("status", "--json").data["agents"]}
+    team.repo.loses("agent-03-begun^{tree}")
+    said = team.moa(*argv)
+    assert said.code == 0
+    if "--json" not in argv:
+        assert "missing from the repository" in said.out
+        return
+    after = {agent["id"]: agent for agent in said.data["agents"]}
+    broken = after.pop("03")
+    del before["03"]
+    assert after == before
+    assert broken["flags"] == ["error"]
+    assert "missing from the repository" in broken["blockers"][0]
+    assert "git fsck" in broken["next"]
+    assert team.moa("status", "03", "--json").data == {"schema": 1, **broken}
+    assert team.moa("status", "02", "--json").data["status"] == "ready_for_integration"
+
+
 def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
     team = Team.create(tmp_path / "repo", {"moa.yaml": 'registry: [{id: "03", name: "a\\e[2Jb"}]\n'})
     out = team.moa("status").out

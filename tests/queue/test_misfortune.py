@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,18 @@ def test_a_head_that_was_force_pushed_drops_out_alone_and_lands_with_the_next_ca
     queue.holds()
     said = queue.integrates()
     assert [(row["agent"], row["head"]) for row in said.data["landed"]] == [("02", new)]
+    queue.holds()
+
+
+@pytest.mark.parametrize("rev", ["^{tree}", ":docs", ":src/shop/feature_02.py"])
+def test_a_branch_whose_objects_are_lost_waits_alone(rev: str, tmp_path: Path) -> None:
+    queue = Queue(tmp_path).team(3).writes("02", {"docs/02.md": "Words.\n"}).build()
+    queue.truth.loses(queue.ref("02") + rev)
+    rows = json.JSONDecoder().raw_decode(queue.moa("plan", "--json"))[0]["include"]
+    assert [row["agent"] for row in rows] == ["01", "03", "train"]
+    said = queue.integrates()
+    assert (said.code, said.landed, said.classes) == (1, ["01", "03"], {"02": "infrastructure"})
+    assert "git fsck" in said.rejected["02"]["remedy"]
     queue.holds()
 
 

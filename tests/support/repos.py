@@ -122,6 +122,11 @@ class Repo:
         """A file's text as a commit has it."""
         return self.git("cat-file", "blob", f"{rev}:{path}")
 
+    def loses(self, rev: str) -> None:
+        """A loose object vanishes, as after a crash or on a bad disk."""
+        oid = self.git("rev-parse", "--verify", "--end-of-options", rev).strip()
+        (self.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+
     def refs(self) -> dict[str, str]:
         """Every ref and its object id, to compare a before with an after."""
         rows = self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
