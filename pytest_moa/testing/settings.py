@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,24 @@ class PytestSettings:
     addopts: tuple[str, ...] = ()
 
 
+_known: dict[frozenset[tuple[str, bytes]], CoverageSettings] = {}
+"""What was answered for which files: in a round of the queue all agents share them, and an interpreter is slow to start."""
+
+
 def read_coverage_settings(read: Read, scratch: Path | None = None) -> CoverageSettings:
     """The settings that moa's own coverage finds in these files. Raises UndeterminedError where they cannot be read.
 
     The files are laid out below `scratch` (default: the temporary folder) for as long as they are read; a folder
-    that is swept when its owner was killed is the better place.
+    that is swept when its owner was killed is the better place. The same files are read once in a process.
     """
     files = {name: data for name in COVERAGE_FILES if (data := read(name)) is not None}
+    key = frozenset(files.items())
+    if key not in _known:
+        _known[key] = _read_laid_out(files, scratch)
+    return _known[key]
+
+
+def _read_laid_out(files: Mapping[str, bytes], scratch: Path | None) -> CoverageSettings:
     with tempfile.TemporaryDirectory(prefix="moa-", dir=scratch) as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)

@@ -92,6 +92,17 @@ def test_settings_that_coverage_refuses_are_undetermined(text: str) -> None:
     assert told.value.reason
 
 
+def test_the_same_files_are_read_once_and_others_anew(tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError):
+        read_coverage_settings(files(DOTcoveragerc="[run]\nomit = once\n"), nowhere)
+    settings = read_coverage_settings(files(DOTcoveragerc="[run]\nomit = once\n"), tmp_path)
+    assert settings.omit == ("once",)
+    assert read_coverage_settings(files(DOTcoveragerc="[run]\nomit = once\n"), nowhere) == settings
+    with pytest.raises(FileNotFoundError):
+        read_coverage_settings(files(DOTcoveragerc="[run]\nomit = twice\n"), nowhere)
+
+
 PYTEST_FILES = {
     "pytest__toml": "[pytest]\ntestpaths = ['1']\n",
     "DOTpytest__toml": "[pytest]\ntestpaths = ['2']\n",
