@@ -51,6 +51,18 @@ class PullRequest:
     labels: tuple[str, ...]
 
 
+class _Secret:
+    """A token that shows itself in no representation: of a traceback's locals, of a client."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "***"
+
+
 class GitHub:
     """`repository` is `owner/name`; `api_url` has no path but that of GitHub Enterprise (`/api/v3`).
 
@@ -74,7 +86,7 @@ class GitHub:
             )
         self.repository = repository
         self.api_url = _checked_url(api_url)
-        self._token = _checked_token(token)
+        self._token = _Secret(_checked_token(token))
         self._waiting = waiting
         self._sleep = sleep
         self._now = now
@@ -251,8 +263,8 @@ class GitHub:
             "User-Agent": "pytest-moa",
             "X-GitHub-Api-Version": "2022-11-28",
         }
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self._token.value:
+            headers["Authorization"] = f"Bearer {self._token.value}"
         if body is not None:
             headers["Content-Type"] = "application/json"
         return headers
@@ -291,8 +303,8 @@ class GitHub:
 
     def _clean(self, text: str) -> str:
         """Foreign text for a message: one line, short, without the token, whoever put it there."""
-        if self._token:
-            text = text.replace(self._token, "***")
+        if self._token.value:
+            text = text.replace(self._token.value, "***")
         line = "".join(c if c.isprintable() else " " for c in text)
         return line if len(line) <= 400 else f"{line[:399]}…"
 
