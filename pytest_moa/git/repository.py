@@ -159,14 +159,18 @@ def current_branch(repo: Repository) -> str | None:
 
 
 def branches(repo: Repository, remote: str | None = None) -> tuple[BranchRef, ...]:
-    """The local branches, or those of a remote as last fetched."""
+    """The local branches, or those of a remote as last fetched; also those whose commit is missing here."""
     prefix = "refs/heads/" if remote is None else f"refs/remotes/{remote}/"
-    said = repo.git.text("for-each-ref", "--format=%(refname)%00%(objectname)%00%(objecttype)", prefix)
+    # Asked for the objects' types, git gives up at the first that is missing, and tells of no branch.
+    said = repo.git.text("for-each-ref", "--format=%(refname)%00%(objectname)", prefix)
     rows = [line.split("\0") for line in said.split("\n") if line]
+    names = "".join(f"{head}\n" for _, head in rows).encode()
+    kinds = repo.git.text("cat-file", "--batch-check=%(objecttype)", input=names).split("\n")
     return tuple(
         BranchRef(name=ref.removeprefix(prefix), ref=ref, head=head, remote=remote)
-        for ref, head, kind in rows
-        if kind == "commit" and not (remote is not None and ref == prefix + "HEAD")
+        for (ref, head), kind in zip(rows, kinds, strict=False)
+        if (kind == "commit" or kind.endswith(" missing"))
+        and not (remote is not None and ref == prefix + "HEAD")
     )
 
 
@@ -183,7 +187,8 @@ def push_url(repo: Repository, name: str) -> str:
 def merge_base(repo: Repository, a: ObjectId, b: ObjectId) -> ObjectId | None:
     """A best common ancestor, None for unrelated histories (in a shallow clone: beyond its depth)."""
     found = repo.git.run("merge-base", a, b, check=False)
-    if found.status not in (0, 1):
+    # With a commit missing on the way git says so, and answers as if the histories were unrelated.
+    if found.status not in (0, 1) or (found.status and found.stderr):
         raise repo.git.failure(found, "find the merge base")
     return decode(found.stdout).strip() or None
 

@@ -51,7 +51,8 @@ def gather(
                 looked.append(look(project, quarantine, work, options))
             except ConflictError as error:
                 rejected.append(_conflict(project, work, error))
-            except RepositoryError as error:  # something of it is missing here, which stops nobody else (law 8)
+            except RepositoryError as error:
+                # Something of it is missing here, which stops nobody else (law 8).
                 rejected.append(rejection(work, "infrastructure", str(error), error.remedy or ""))
         if run_old_tests:
             looked = _with_old_tests(project, looked, options)

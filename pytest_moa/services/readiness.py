@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_moa.errors import AgentError
+from pytest_moa.errors import AgentError, RepositoryError
 from pytest_moa.git import repository as git
 from pytest_moa.git.history import added_history, reaching
 from pytest_moa.model.agents import Agent, BranchRef, ObjectId
@@ -51,12 +51,18 @@ def readiness(
             held.append(found)
             continue
         head = found.branch.head
-        place, commit = place_of_head(project, head, known)
+        try:
+            place, commit = place_of_head(project, head, known)
+            against = None if place == "landed" else _against(project, found, place, standing)
+        except RepositoryError as error:
+            # Something of it is missing here, which stops nobody else (law 8).
+            held.append(rejection(found, "infrastructure", str(error), error.remedy or ""))
+            continue
         if place == "landed":
             already.append(landed_as(found, commit or head))
         elif place == "untouched" and wanted is None:
             continue
-        elif (against := _against(project, found, place, standing)) is not None:
+        elif against is not None:
             held.append(against)
         else:
             works.append(found)

@@ -82,12 +82,13 @@ def test_blockers_and_held_work_are_told(team: Team) -> None:
     assert (agent["flags"], agent["blockers"]) == (["blocked", "held"], ["waits for the schema"])
 
 
+@pytest.mark.parametrize("rev", ["", "^{tree}"])
 @pytest.mark.parametrize("argv", [["status"], ["status", "--json"]])
 def test_a_branch_that_cannot_be_read_has_a_row_that_says_so_and_spoils_nobody_else_s(
-    team: Team, argv: list[str]
+    team: Team, argv: list[str], rev: str
 ) -> None:
     before = {agent["id"]: agent for agent in team.moa("status", "--json").data["agents"]}
-    team.repo.loses("agent-03-begun^{tree}")
+    team.repo.loses(f"agent-03-begun{rev}")
     said = team.moa(*argv)
     assert said.code == 0
     if "--json" not in argv:

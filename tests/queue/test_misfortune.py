@@ -259,9 +259,11 @@ def test_a_head_that_was_force_pushed_drops_out_alone_and_lands_with_the_next_ca
     queue.holds()
 
 
-@pytest.mark.parametrize("rev", ["^{tree}", ":docs", ":src/shop/feature_02.py"])
+@pytest.mark.parametrize("rev", ["", "~", "^{tree}", ":docs", ":src/shop/feature_02.py"])
 def test_a_branch_whose_objects_are_lost_waits_alone(rev: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).writes("02", {"docs/02.md": "Words.\n"}).build()
+    more = queue.prepared(queue.ref("02"), {"docs/more.md": "More.\n"})
+    queue.moves(queue.ref("02"), more)
     queue.truth.loses(queue.ref("02") + rev)
     rows = json.JSONDecoder().raw_decode(queue.moa("plan", "--json"))[0]["include"]
     assert [row["agent"] for row in rows] == ["01", "03", "train"]
