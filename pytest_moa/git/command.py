@@ -97,8 +97,10 @@ _REMEDIES = (
         "moa needs write access there: check who owns the repository's .git folder.",
     ),
     (
-        r"(?i)bad object|missing (blob|tree|commit|object)|unable to read|loose object|corrupt"
-        r"|(not a valid commit name|could not read) [0-9a-f]{40}",
+        (
+            r"(?i)bad object|missing (blob|tree|commit|object)|unable to read|loose object|corrupt"
+            r"|(not a valid commit name|could not read) [0-9a-f]{40}"
+        ),
         "Objects are missing or damaged: run git fsck; in a shallow or partial clone, git fetch --unshallow.",
     ),
 )
