@@ -13,7 +13,8 @@ cd -- "$folder"
 
 fitting_python() {
   local name
-  for name in python3.13 python3.12 python3.11 python3 python; do
+  # The job's own first: whoever judges coverage data has to be of the version that the tests ran on.
+  for name in python3 python python3.13 python3.12 python3.11; do
     if command -v "$name" >/dev/null 2>&1 &&
       "$name" -I -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
       command -v "$name"

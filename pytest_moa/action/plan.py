@@ -25,6 +25,7 @@ _TOLD = frozenset(
     for name in (
         "ACTIONS",
         "ACTOR",
+        "API_URL",
         "BASE_REF",
         "EVENT_NAME",
         "HEAD_REF",
@@ -145,10 +146,10 @@ def _queue(inputs: Inputs, context: Context, facts: Facts, asked: str, *, token:
 
 
 def _integrate(inputs: Inputs, context: Context, facts: Facts, agent: str, *, token: bool) -> Decision:
-    if facts.checks:
-        _refuse_forks(context)
-    else:
+    if not facts.checks:
         _require_trust(inputs, context, facts)
+    elif context.event != "workflow_run":  # there it is only told that somebody's CI has ended
+        _refuse_forks(context)
     _require_token(facts, token=token)
     return Decision(doing="integrate" if agent else "queue", agent=agent, here=facts.checks)
 
@@ -231,7 +232,7 @@ class Words:
         if doing == "report":
             return self._call("report")
         if doing == "land":
-            return self._call("land", *self._judging(pytest_args=False), agent=str(self.inputs.artifacts))
+            return self._call("land", *self._judging_again(), agent=str(self.inputs.artifacts))
         return self.integrate(agent, *(() if decision.here else (f"--stage={self.folder}/staged",)))
 
     def pending(self, doing: Doing, agent: str) -> tuple[str, ...]:
@@ -255,7 +256,7 @@ class Words:
         """Judges again what a gate left, of the commit that the other workflow ran on."""
         run = self.context.run
         head = (f"--head={run.head}",) if run is not None else ()
-        return self._call("judge", *self._judging(pytest_args=False), *head, agent=str(place))
+        return self._call("judge", *self._judging_again(), *head, agent=str(place))
 
     def report(self) -> tuple[str, ...]:
         return ("report", *self._common(), f"--summary={self.folder}/report.md")
@@ -273,11 +274,17 @@ class Words:
         allow = tuple(f"--allow={word}" for word in self.inputs.allow)
         return (*allow, *(f"--because={word}" for word in self.inputs.because)) if allow else ()
 
-    def _judging(self, *, pytest_args: bool = True) -> tuple[str, ...]:
-        inputs = self.inputs
-        said = {"--threshold": inputs.threshold, "--pytest-args": inputs.pytest_args if pytest_args else ""}
-        given = tuple(f"{name}={value}" for name, value in said.items() if value)
-        return (f"--python={self.python}", *given, *self._allowances())
+    def _judging(self) -> tuple[str, ...]:
+        args = self.inputs.pytest_args
+        return (f"--python={self.python}", *((f"--pytest-args={args}",) if args else ()), *self._terms())
+
+    def _judging_again(self) -> tuple[str, ...]:
+        """The interpreter that analyses coverage data is moa's own, which has what that takes, unless one is named."""
+        return (*((f"--python={self.python}",) if self.inputs.python else ()), *self._terms())
+
+    def _terms(self) -> tuple[str, ...]:
+        threshold = self.inputs.threshold
+        return (*((f"--threshold={threshold}",) if threshold else ()), *self._allowances())
 
     def _evidence(self, agent: str) -> tuple[str, ...]:
         """Evidence for a landing costs a run of the whole suite: it is left where somebody can take it from."""

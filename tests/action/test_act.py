@@ -65,7 +65,7 @@ class Desk:
     root: Path
     repo: Repo
 
-    def run(self, branch: str, **inputs: str) -> Run:
+    def run(self, branch: str, event: str = "push", **inputs: str) -> Run:
         self.repo.git("checkout", "-q", branch)
         home = self.root / "home"
         environ = {n: v for n, v in os.environ.items() if not n.startswith(("GITHUB_", "VIRTUAL_ENV"))}
@@ -74,7 +74,7 @@ class Desk:
         environ["PATH"] = os.pathsep.join([str(tools), environ["PATH"]])
         words = [w for name, value in inputs.items() for w in ("--var", f"{name.upper()}={value}")]
         done = subprocess.run(
-            [_act(), "push", "-P", "ubuntu-latest=-self-hosted", "--local-repository",
+            [_act(), event, "-P", "ubuntu-latest=-self-hosted", "--local-repository",
              f"org/moa-action@v1={self.root / 'action'}", *words],
             cwd=self.repo.path, env=environ, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
@@ -82,7 +82,7 @@ class Desk:
 
 
 _WORKFLOW = """\
-on: [push]
+on: [push, schedule]
 permissions: {contents: read}
 jobs:
   moa:
@@ -95,6 +95,7 @@ jobs:
         with:
           command: ${{ vars.COMMAND }}
           agent: ${{ vars.AGENT }}
+          merge: ${{ vars.MERGE }}
           trusted-agents: "true"
           token: tok3n-of-the-landing
           python: PYTHON
@@ -241,3 +242,25 @@ def test_an_integration_lands_on_the_remote_what_was_tested(desk: Desk) -> None:
     assert again.status != 0
     assert json.loads(again.outputs()["rejected"])[0]["agent"] == "04"
     assert origin.git("rev-parse", "develop").strip() == landed[0]["commit"]
+
+
+def test_what_passes_its_gate_is_merged_where_that_is_asked_for(desk: Desk) -> None:
+    origin = Repo(desk.root / "origin.git")
+    run = desk.run("agent-03-core", merge="true")
+    outputs = run.outputs()
+    assert run.status == 0, run.log[-4000:]
+    assert (outputs["verdict"], outputs["coverage"]) == ("passed", "100.00")
+    assert json.loads(outputs["landed"])[0]["commit"] == origin.git("rev-parse", "develop").strip()
+
+
+def test_the_queue_lands_who_passes_and_succeeds_although_others_do_not(desk: Desk) -> None:
+    origin = Repo(desk.root / "origin.git")
+    run = desk.run("develop", event="schedule")
+    outputs = run.outputs()
+    assert run.status == 0, run.log[-4000:]
+    assert [row["agent"] for row in json.loads(outputs["landed"])] == ["03"]
+    assert {row["agent"] for row in json.loads(outputs["rejected"])} == {"04", "05"}
+    assert json.loads(outputs["landed"])[0]["commit"] == origin.git("rev-parse", "develop").strip()
+    assert outputs["verdict"] == ""
+    assert run.after("EVIL") == "none"
+    assert "TOKEN SEEN" not in run.log

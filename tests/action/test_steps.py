@@ -445,6 +445,22 @@ def test_merge_follows_a_gate_of_a_trusted_agents_branch(context: Context) -> No
     assert (decided.doing, decided.merge) == ("gate", True)
 
 
+def test_a_fork_whose_ci_has_ended_stops_no_queue_that_runs_nobodys_code() -> None:
+    checks = Facts(target="develop", at_target=True, checks=True, pushes=True)
+    for inputs in (Inputs(), Inputs(command="integrate")):
+        decided = decide(inputs, _RUN_OF_FORK, checks, token=True)
+        assert (decided.doing, decided.here) == ("queue", True)
+    with pytest.raises(RefusedError, match="fork"):
+        decide(Inputs(command="integrate"), _FORK, checks, token=True)
+
+
+def test_what_judges_again_is_moas_own_interpreter_unless_one_is_named() -> None:
+    place = Path("/evidence")
+    for inputs, words in ((Inputs(), []), (Inputs(python="python3.12"), ["--python=/p"])):
+        said = Words(inputs=inputs, context=_SCHEDULE, python="/p", folder="/f").judging(place)
+        assert [word for word in said if word.startswith("--python")] == words
+
+
 @pytest.mark.parametrize("context", [_SCHEDULE, _RUN])
 def test_merge_is_of_no_effect_where_nothing_is_gated(context: Context) -> None:
     decided = decide(Inputs(merge=True, trusted_agents=True), context, _TARGET, token=True)
