@@ -18,8 +18,10 @@ MOA = (sys.executable, "-P", "-m", "pytest_moa")
 
 CORE = "def double(x):\n    return 2 * x\n"
 TEST_CORE = "from calc.core import double\n\n\ndef test_double():\n    assert double(2) == 4\n"
+# Hypothesis' plugin imports all of Hypothesis at the end of each session, which is most of a small one's time.
+PYTEST = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\naddopts = "-p no:hypothesispytest"\n'
 PROJECT = {
-    "pyproject.toml": '[project]\nname = "calc"\nversion = "1"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
+    "pyproject.toml": f'[project]\nname = "calc"\nversion = "1"\n\n{PYTEST}',
     "src/calc/__init__.py": "",
     "src/calc/core.py": CORE,
     "tests/test_core.py": TEST_CORE,
