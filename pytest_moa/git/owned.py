@@ -103,19 +103,25 @@ def memory_place() -> Path | None:
 
 def abandoned() -> Iterator[OwnedFolder]:
     """The temporary folders whose owner was this user's and is dead; never one that we cannot tell."""
-    for place in (Path(tempfile.gettempdir()), _MEMORY):
-        with suppress(OSError):
-            for path in sorted(place.glob(f"{PREFIX}*")):
-                if _is_abandoned(path):
-                    yield OwnedFolder(path)
+    for path in _named_like_ours():
+        if _is_abandoned(path):
+            yield OwnedFolder(path)
 
 
 def in_use() -> Iterator[OwnedFolder]:
-    """The folders of this user in the temporary folder whose owner lives, cannot be told, or is about to sign."""
-    with suppress(OSError):
-        for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
-            if _is_ours(path) and not _is_abandoned(path) and (_owner(path / OWNER) or _is_young(path)):
-                yield OwnedFolder(path)
+    """The folders of this user whose owner lives, cannot be told, or is about to sign.
+
+    Those in memory tell of runs whose temporary folder is another one.
+    """
+    for path in _named_like_ours():
+        if _is_ours(path) and not _is_abandoned(path) and (_owner(path / OWNER) or _is_young(path)):
+            yield OwnedFolder(path)
+
+
+def _named_like_ours() -> Iterator[Path]:
+    for place in (Path(tempfile.gettempdir()), _MEMORY):
+        with suppress(OSError):
+            yield from sorted(place.glob(f"{PREFIX}*"))
 
 
 def remove(path: Path) -> None:

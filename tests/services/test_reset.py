@@ -20,6 +20,7 @@ from support.repos import Repo
 from support.teams import Team
 
 import pytest_moa
+from pytest_moa.git import owned
 from pytest_moa.git.leftovers import changing
 from pytest_moa.git.owned import Intent, OwnedFolder, owned_folder, this_process
 from pytest_moa.git.repository import open_repository
@@ -30,8 +31,16 @@ PROJECT, COMMIT, KEY, TURN = "0123456789abcdef", "a" * 40, "b" * 32, "c" * 24
 
 
 @pytest.fixture
-def cache(isolated: Path) -> Path:
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where small files lie in memory: this test's own, since other tests' runs at the same moment use the machine's."""
+    monkeypatch.setattr(owned, "_MEMORY", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cache(isolated: Path, memory: Path) -> Path:
     """A cache as runs leave it: of each kind one."""
+    assert memory.is_dir()
     root = isolated / "cache/moa"
     for name in (
         f"verdicts/{PROJECT}/{COMMIT}.json",
@@ -152,6 +161,16 @@ def test_the_living_keep_what_they_use(cache: Path, tmp_path: Path) -> None:
         assert mine.path.exists()
         assert OwnedFolder(mine.path).intents()
     assert {item.kind for item in clear().of("removed")} == {"conflicts", "environment"}
+
+
+def test_a_run_with_another_temporary_folder_that_works_in_memory_keeps_what_it_uses(
+    cache: Path, memory: Path
+) -> None:
+    with owned_folder(memory) as mine:
+        assert {item.kind for item in clear().of("kept")} == {"conflicts", "environment"}
+        assert mine.path.exists()
+    assert {item.kind for item in clear().of("removed")} == {"conflicts", "environment"}
+    assert files(cache) == []
 
 
 def test_a_folder_that_only_begins_like_a_quarantine_keeps_nothing(cache: Path) -> None:
