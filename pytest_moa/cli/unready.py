@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pytest_moa.cli.words import word
 
-import click
-
-from pytest_moa.cli import options
-from pytest_moa.cli.output import say_all
-from pytest_moa.render.asking import spoken_json, spoken_lines
-from pytest_moa.render.json_contract import dumps
-from pytest_moa.services.asking import say
-
-
-@click.command()
-@click.argument("agent")
-@click.option("--because", required=True, metavar="TEXT", help="Why; the agent is told.")
-@options.as_json
-@options.config
-@options.target
-@options.directory
-def unready(
-    *, agent: str, because: str, as_json: bool, config: Path | None, target: str | None, directory: Path
-) -> int:
-    """Hold an agent's work back until somebody says `moa ready`, whatever its tests say."""
-    project = options.opened(directory, config, target, fetch=True)
-    spoken = say(project, "unready", agent=options.agent_id(project, agent), because=because)
-    say_all([dumps(spoken_json(spoken))] if as_json else spoken_lines(spoken))
-    return 0
+unready = word(
+    "unready",
+    "Hold an agent's work back until somebody says `moa ready`, whatever its tests say.",
+    why="Why; the agent is told.",
+    agent=True,
+)

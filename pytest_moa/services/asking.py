@@ -37,7 +37,8 @@ from pytest_moa.services.words import since_words
 
 _AT_ONCE = 1_000
 """How many words one event answers at most: whoever floods the ledger must not make an answer too large to be read."""
-_NEEDS_A_REASON = frozenset({"unready", "freeze"})
+NEEDS_A_REASON = frozenset({"unready", "freeze"})
+"""What holds somebody back is said with a reason."""
 
 
 def standing(project: Project, *, fresh: bool = False) -> Standing:
@@ -78,7 +79,7 @@ def say(project: Project, kind: WordKind, *, agent: str | None = None, because: 
     word could not be written, or is only here since the remote did not take it.
     """
     because = because.strip()
-    if kind in _NEEDS_A_REASON and not because:
+    if kind in NEEDS_A_REASON and not because:
         raise UsageError(f"`moa {kind}` needs a reason", remedy='Say why: --because "…".')
     branch = _branch(project, kind, agent)
     words = words_on(project)
