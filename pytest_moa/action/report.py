@@ -70,6 +70,8 @@ def read_answer(doing: Doing, agent: str, status: int, stdout: bytes, summary: s
     contradiction = _contradiction(doing, status, value)
     if contradiction:
         return _undetermined(doing, agent, status, contradiction)
+    if doing == "group" and value.get("agents") and len(value["agents"]) == 1:
+        agent = str(value.get("agent", ""))
     return Report(doing=doing, agent=agent, status=status, result=value, summary=summary)
 
 
