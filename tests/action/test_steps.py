@@ -512,7 +512,7 @@ def test_the_queue_tells_of_everybody_and_succeeds_although_some_were_turned_awa
     landed = integrate_answer(landed=staged)
     of_schedule = {"event": "schedule", "GITHUB_REF": "refs/heads/develop", "IN_TRUSTED_AGENTS": "true"}
     status, outputs = job.moa(answer, 1, staged=landed).run(token="t", **of_schedule)
-    assert job.verbs() == ["integrate", "conflicts", "report", "integrate"]
+    assert job.verbs() == ["integrate", "conflicts", "status", "integrate"]
     assert (status, outputs["verdict"], outputs["agent"]) == (0, "", "")
     assert [row["agent"] for row in json.loads(outputs["landed"])] == ["03", "05"]
     assert [row["agent"] for row in json.loads(outputs["rejected"])] == ["04"]
@@ -525,7 +525,7 @@ def test_the_queue_tells_of_everybody_and_succeeds_although_some_were_turned_awa
 def test_an_untrusted_queue_runs_nobodys_code(job: Job) -> None:
     matrix = {"include": [{"agent": "03", "branch": "agent-03-x", "head": _OID}]}
     status, outputs = job.moa({}, 9, plan=matrix).run(event="schedule", GITHUB_REF="refs/heads/develop")
-    assert job.verbs() == ["plan", "conflicts", "report"]
+    assert job.verbs() == ["plan", "conflicts", "status"]
     assert (status, json.loads(outputs["matrix"])) == (0, matrix)
     assert (outputs["verdict"], outputs["alerts"]) == ("", "[]")
 
@@ -602,7 +602,7 @@ def test_evidence_of_a_gate_elsewhere_is_judged_again_for_its_comment(job: Job) 
     job.calls.unlink()
     job.moa(gate_answer(head=head), 0, does)
     status, _ = job.run(event="workflow_run", GITHUB_REF="refs/heads/develop", **words)
-    assert (status, job.verbs()) == (0, ["report", "judge", "conflicts"])
+    assert (status, job.verbs()) == (0, ["status", "judge", "conflicts"])
     assert f"--head={head}" in job.seen()[1][0]
     assert (place / "moa" / "gate-03.md").read_text() == "judged again"
 
