@@ -50,7 +50,7 @@ def integrate_answer(**more: Any) -> dict[str, Any]:
 
 _BESIDE = {
     "conflicts": {"schema": 1, "pairs": [{"a": "03", "b": "04", "files": ["x"]}]},
-    "report": {"schema": 1},
+    "status": {"schema": 1},
 }
 
 
