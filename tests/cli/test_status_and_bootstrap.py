@@ -7,22 +7,33 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from support.apart import apart
 from support.repos import Repo
-from support.teams import Team
+from support.teams import Kept, Team
+
+
+@pytest.fixture(scope="module")
+def some_days_in(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """One agent has landed, one has passed its gate: made once, since each takes a run of tests."""
+    place = tmp_path_factory.mktemp("days")
+    start = date.today() - timedelta(days=15)  # noqa: DTZ011 - the calendar of the machine is what is shown
+    config = f'project:\n  start: {start}\n  weeks: 11\nregistry:\n  - {{id: "05", name: Later}}\n'
+    (place / "apart").mkdir()
+    with apart(place / "apart"):
+        team = Team.create(place / "repo", {"moa.yaml": config})
+        team.green("01", "done")
+        team.green("02", "ready")
+        team.agent("03", "begun").writes({"README.md": "x\n"}).commits()
+        team.agent("04", "idle")
+        for verb, agent in (("integrate", "01"), ("gate", "02")):
+            answer = team.moa(verb, agent)
+            assert answer.code == 0, answer.err
+        return Kept(team, place / "kept")
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Team:
-    start = date.today() - timedelta(days=15)  # noqa: DTZ011 - the calendar of the machine is what is shown
-    config = f'project:\n  start: {start}\n  weeks: 11\nregistry:\n  - {{id: "05", name: Later}}\n'
-    team = Team.create(tmp_path / "repo", {"moa.yaml": config})
-    team.green("01", "done")
-    team.green("02", "ready")
-    team.agent("03", "begun").writes({"README.md": "x\n"}).commits()
-    team.agent("04", "idle")
-    team.moa("integrate", "01")
-    team.moa("gate", "02")
-    return team
+def team(some_days_in: Kept) -> Team:
+    return some_days_in.again()
 
 
 def test_status_is_the_runbooks_report(team: Team) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,22 @@ class Team:
 
     def target(self) -> str:
         return self.repo.head("refs/heads/develop")
+
+
+class Kept:
+    """A team at one moment, made once for several tests: each call of `again` brings that moment back.
+
+    Always at the same place, since moa's cache knows a repository by its path.
+    """
+
+    def __init__(self, team: Team, place: Path) -> None:
+        self.team = team
+        self.place = place
+        shutil.copytree(team.path, place / "repo", symlinks=True)
+        shutil.copytree(os.environ["XDG_CACHE_HOME"], place / "cache")
+
+    def again(self) -> Team:
+        shutil.rmtree(self.team.path)
+        shutil.copytree(self.place / "repo", self.team.path, symlinks=True)
+        shutil.copytree(self.place / "cache", os.environ["XDG_CACHE_HOME"], dirs_exist_ok=True)
+        return Team(Repo(self.team.path, copy(self.team.repo.clock)))
