@@ -78,6 +78,7 @@ def test_killed_around_the_landing_without_a_remote(when: str, tmp_path: Path) -
     finishes(queue, ["01", "02", "03"])
 
 
+@pytest.mark.slow  # an interrupt ends the same processes, and kills around a push are above
 def test_killed_while_tests_run_nothing_lives_on(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).build()
     queue.during(1, f"touch {queue.story}/now; sleep 60")

@@ -13,6 +13,7 @@ INNOCENT = {"held", "target", "infrastructure", "undetermined", "moved"}
 """Classes that blame nobody's work."""
 
 
+@pytest.mark.slow  # the tolerated one below is quicker, and a new one says the same of blame
 def test_a_flaky_test_of_the_target_costs_runs_and_blames_nobody(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).flake_of_the_target()
     said = queue.integrates()
@@ -132,6 +133,7 @@ def test_a_run_that_was_killed_once_is_made_again(tmp_path: Path) -> None:
     queue.holds()
 
 
+@pytest.mark.slow  # a killed run is made again in the same way
 def test_a_run_that_broke_once_without_a_failing_test_blames_nobody(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).during(1, "exit 1")
     said = queue.integrates()
@@ -141,6 +143,7 @@ def test_a_run_that_broke_once_without_a_failing_test_blames_nobody(tmp_path: Pa
     queue.holds()
 
 
+@pytest.mark.slow  # tests/services/test_integrate.py has it with one branch
 def test_a_foreign_push_between_test_and_push_means_testing_again(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4, remote=True)
     foreign = queue.foreign_commit()
@@ -183,6 +186,7 @@ def test_a_push_of_somebody_else_again_and_again_ends_with_the_race_lost(tmp_pat
     queue.holds()
 
 
+@pytest.mark.slow  # the next test is its quicker half
 def test_what_was_rewound_before_the_landing_does_not_return(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4, remote=True)
     begin = queue.build().target()
@@ -207,7 +211,8 @@ def test_a_landing_that_a_person_took_back_does_not_return_by_itself(tmp_path: P
     queue.holds(ledger=False)
 
 
-@pytest.mark.parametrize("remote", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.slow  # four calls each
 def test_a_landing_that_is_taken_back_before_we_look_is_told_and_does_not_return(
     remote: bool, tmp_path: Path
 ) -> None:
@@ -248,6 +253,7 @@ def test_a_checked_out_target_that_was_rewound_brings_nothing_back(tmp_path: Pat
     queue.holds()
 
 
+@pytest.mark.slow  # tests/services/test_integrate.py has it with one branch
 def test_a_head_that_was_force_pushed_drops_out_alone_and_lands_with_the_next_call(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4, remote=True)
     new = queue.prepared(queue.ref("02"), {"docs/02.md": "Begun again.\n"}, at=TARGET)
@@ -259,7 +265,14 @@ def test_a_head_that_was_force_pushed_drops_out_alone_and_lands_with_the_next_ca
     queue.holds()
 
 
-@pytest.mark.parametrize("rev", ["", "~", "^{tree}", ":docs", ":src/shop/feature_02.py"])
+@pytest.mark.parametrize(
+    "rev",
+    [
+        "",
+        *(pytest.param(rev, marks=pytest.mark.slow) for rev in ("~", "^{tree}", ":docs")),
+        ":src/shop/feature_02.py",
+    ],
+)
 def test_a_branch_whose_objects_are_lost_waits_alone(rev: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).writes("02", {"docs/02.md": "Words.\n"}).build()
     more = queue.prepared(queue.ref("02"), {"docs/more.md": "More.\n"})

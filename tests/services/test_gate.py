@@ -185,7 +185,9 @@ def test_a_test_that_changes_the_real_repositorys_settings_is_found_out(team: Te
     assert "config" in answer.data["reason"]
 
 
-@pytest.mark.parametrize("folder", ["backend", "./backend", "backend/"])
+@pytest.mark.parametrize(
+    "folder", ["backend", *(pytest.param(same, marks=pytest.mark.slow) for same in ("./backend", "backend/"))]
+)
 def test_a_project_in_a_folder_of_a_monorepo(tmp_path: Path, folder: str) -> None:
     files = {f"backend/{name}": text for name, text in PROJECT.items()}
     repo = Repo.create(
@@ -199,7 +201,7 @@ def test_a_project_in_a_folder_of_a_monorepo(tmp_path: Path, folder: str) -> Non
     assert (data["verdict"], data["coverage"]["files"][0]["path"]) == ("passed", "backend/src/calc/inc.py")
 
 
-@pytest.mark.parametrize("layout", ["flat", "src"])
+@pytest.mark.parametrize("layout", [pytest.param("flat", marks=pytest.mark.slow), "src"])
 def test_code_installed_from_another_checkout_is_never_what_is_judged(tmp_path: Path, layout: str) -> None:
     place = "src/calc" if layout == "src" else "calc"
     files = {
