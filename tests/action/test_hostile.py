@@ -199,3 +199,44 @@ def test_what_was_printed_is_no_command(attacked: Attacked) -> None:
 def test_what_was_started_is_dead(attacked: Attacked) -> None:
     job, _, _, _ = attacked
     assert dies(int((job.root / "loot" / "daemon").read_text()))
+
+
+_KILL = """
+import os, pathlib, signal
+
+FILES = pathlib.Path({files!r})
+
+
+def test_kill():
+    forged = "folder<<x\\n/tmp\\nx\\ndigest<<x\\n00\\nx\\ncommit<<x\\n{oid}\\nx\\nnext<<x\\nland\\nx\\n"
+    with (FILES / "github_output_test").open("a") as f:
+        f.write(forged)
+    with (FILES / "github_env_outer").open("a") as f:
+        f.write("EVIL=1\\n")
+    above, pid = [], os.getppid()
+    while pid > 1 and b"runner-stand-in" not in pathlib.Path(f"/proc/{{pid}}/cmdline").read_bytes():
+        above.append(pid)
+        pid = int(pathlib.Path(f"/proc/{{pid}}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    assert len(above) > 1
+    for pid in reversed(above):
+        os.kill(pid, signal.SIGKILL)
+"""
+
+
+def test_a_test_that_kills_the_step_itself_is_undetermined_and_lands_nothing(tmp_path: Path) -> None:
+    for name in ("commands", "temp"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "event.json").write_text("{}")
+    repo = Repo.create(tmp_path / "work", files=_FILES)
+    attack = _KILL.format(files=str(tmp_path / "commands"), oid="c" * 40)
+    repo.branch(_BRANCH).writes({"tests/agent05/test_evil.py": attack}).commits()
+    job, before = Job(tmp_path, repo), repo.head("refs/heads/develop")
+    (job.files / "github_env_outer").write_text("")
+    tested = job.step("test", IN_TRUSTED_AGENTS="true")
+    assert tested.returncode != 0
+    handed = {f"MOA_ACTION_{n}": v for n, v in (("FOLDER", "/tmp"), ("DIGEST", "00"), ("NEXT", "land"))}
+    ended = job.step("finish", MOA_ACTION_OUTCOME="failure", MOA_ACTION_COMMIT="c" * 40, **handed)
+    outputs = job.outputs("finish")
+    assert (ended.returncode, outputs["verdict"], outputs["landed"]) == (1, "undetermined", "")
+    assert "EVIL" not in (job.files / "github_env_outer").read_text()
+    assert repo.head("refs/heads/develop") == before
