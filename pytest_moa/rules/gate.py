@@ -16,6 +16,7 @@ _STATUS = {
     3: "pytest itself broke (exit status 3)",
     4: "pytest refused its command line or settings (exit status 4)",
 }
+_REMEDY = {4: "Run `pytest` there: it names the option, setting or path that it does not take."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +218,8 @@ def _no_session(evidence: Evidence) -> str:
 def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
     red = bool(failures(evidence))
     of_pytest = evidence.tool == "pytest"
+    if of_pytest and status in _STATUS and not red:
+        return _status_of_pytest(status, red=red)
     if (status == 5 and of_pytest) or not evidence.collected:
         remedy = "Add tests, or name them under `registry: tests`."
         return [] if red else [Doubt(reason="no tests were collected", remedy=remedy)]
@@ -226,7 +229,7 @@ def _status_doubt(evidence: Evidence, status: int) -> list[Doubt]:
 
 def _status_of_pytest(status: int, *, red: bool) -> list[Doubt]:
     if status in _STATUS:
-        return [Doubt(reason=_STATUS[status], remedy="See the output.")]
+        return [Doubt(reason=_STATUS[status], remedy=_REMEDY.get(status, "See the output."))]
     if status == 0 and red:
         return [
             Doubt(
@@ -293,4 +296,4 @@ def _some(ids: Iterable[str], most: int = 3) -> str:
 
 
 def _joined(reasons: Iterable[str]) -> str:
-    return "; ".join(reasons)
+    return "; ".join(dict.fromkeys(reasons))

@@ -89,6 +89,10 @@ def test_a_blocking_finding_fails_a_green_run_and_a_warning_does_not() -> None:
         (replace(GREEN, session_status=1, end=ProcessEnd(status=1)), "although no test failed"),
         (replace(GREEN, session_status=3, end=ProcessEnd(status=3)), "pytest itself broke"),
         (replace(GREEN, session_status=4, end=ProcessEnd(status=4)), "refused its command line"),
+        (
+            replace(GREEN, collected=(), outcomes=(), session_status=4, end=ProcessEnd(status=4)),
+            "refused its command line",
+        ),
         (replace(GREEN, session_status=42, end=ProcessEnd(status=42)), "unknown status 42"),
         (replace(GREEN, problems=("two outcomes for a",)), "two outcomes for a"),
         (replace(GREEN, foreign=(ForeignModule(name="core", file="/other/core.py"),)), "/other/core.py"),
@@ -147,3 +151,9 @@ def test_low_coverage_fails_also_where_another_gate_of_the_project_ended_the_run
     ended = replace(GREEN, session_status=1, end=ProcessEnd(status=1))
     assert judge(ended, coverage=figure(8, 10)).verdict == "failed"
     assert judge(ended, coverage=figure(9, 10)).verdict == "undetermined"
+
+
+def test_a_reason_is_said_once() -> None:
+    hang = Doubt(reason="the time limit ended the run", remedy="Mend the hang.")
+    judgement = judge(None, coverage=None, doubts=(hang, hang))
+    assert judgement.reason == "the time limit ended the run"
