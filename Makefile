@@ -2,8 +2,8 @@
 # PYTHON=/path/to/python3 chooses the interpreter; pip's own settings hold.
 
 PYTHON =
-# Two workers: 40 s against 61 s in one process, on two busy cores. -n 0 for a debugger.
-PYTEST_ARGS = -n 2
+# Two workers; tests that share what is slow to make (xdist_group) go to one of them. -n 0 for a debugger.
+PYTEST_ARGS = -n 2 --dist loadgroup
 BIN = .venv/bin
 
 # pip's warning about root is about the system's Python, not about .venv.

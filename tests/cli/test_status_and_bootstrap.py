@@ -11,6 +11,8 @@ from support.apart import apart
 from support.repos import Repo
 from support.teams import Kept, Team
 
+pytestmark = pytest.mark.xdist_group("status")  # one worker makes what they share
+
 
 @pytest.fixture(scope="module")
 def some_days_in(tmp_path_factory: pytest.TempPathFactory) -> Kept:

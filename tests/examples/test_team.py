@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.xdist_group("example-team")  # one worker makes what they share
+
 TEAM = Path(__file__).resolve().parents[2] / "examples" / "team"
 BRANCHES = {patch.stem.split("-")[1]: patch.stem for patch in (TEAM / "branches").glob("*.patch")}
 IDS = sorted(BRANCHES)

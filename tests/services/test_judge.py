@@ -25,6 +25,9 @@ CORE = "def double(x):\n    y = x + x\n    return y\n"
 MORE = "from calc.core import double\n\n\ndef test_double():\n    assert double(2) == 4\n    assert double(3) == 6\n"
 
 
+pytestmark = pytest.mark.xdist_group("judge")  # one worker makes what they share
+
+
 @dataclass(frozen=True, slots=True)
 class Gated:
     """A gate that was run once for all tests here: none of them changes the repository or this folder."""

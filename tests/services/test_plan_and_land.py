@@ -20,6 +20,8 @@ from pytest_moa.services import evidence_places
 from pytest_moa.services.judge import JudgeOptions, judge
 from pytest_moa.services.project import OpenOptions, Project, open_project
 
+pytestmark = pytest.mark.xdist_group("fleet")  # one worker makes what they share
+
 
 @pytest.fixture(scope="module")
 def green(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
