@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_moa.action.inputs import FailOn
 from pytest_moa.action.report import GATES, INTEGRATIONS, Report
+from pytest_moa.action.tables import pairs_table, plan_table
 from pytest_moa.github.commands import ANNOTATIONS_OF_A_KIND, Level, annotation
 from pytest_moa.render import markdown
 
@@ -165,7 +166,8 @@ def _for_people(reports: Reports) -> list[Report]:
 
 def _summary(report: Report) -> str:
     if report.summary or not report.problem:
-        return report.summary
+        plan = plan_table(report.matrix) if report.matrix is not None else ""
+        return "\n".join(part for part in (plan, report.summary, pairs_table(report.pairs or ())) if part)
     agent = markdown.code(report.agent or "unknown")
     head = f"## ❔ UNDETERMINED: agent {agent}\n\n" if _judges(report) else "## ❔ UNDETERMINED\n\n"
     why = f"**Why:** {markdown.text(report.problem, 2000)}\n\n"

@@ -530,6 +530,17 @@ def test_an_untrusted_queue_runs_nobodys_code(job: Job) -> None:
     assert (outputs["verdict"], outputs["alerts"]) == ("", "[]")
 
 
+def test_the_summary_of_a_plan_is_a_table_in_which_no_branch_is_markup(job: Job) -> None:
+    branch = "agent-03-<img src=x>|`@octocat`"
+    matrix = {"include": [{"agent": "03", "branch": branch, "head": _OID}]}
+    _, outputs = job.moa({}, 9, plan=matrix).run(IN_COMMAND="plan")
+    text = Path(outputs["summary-path"]).read_text()
+    assert text.startswith("## 🗺️ To gate: 1 job\n\n| agent | branch | head |\n")
+    assert "<img" not in text
+    assert "@octocat" not in text
+    assert "| `03` | `04` |" in text
+
+
 def test_a_plan_sets_the_matrix(job: Job) -> None:
     status, outputs = job.moa({}, 9, plan={"include": []}).run(IN_COMMAND="plan")
     assert (status, outputs["matrix"]) == (0, '{"include":[]}')
