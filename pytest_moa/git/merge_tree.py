@@ -5,6 +5,7 @@ The format is that of `git merge-tree -z` (git-merge-tree manual, OUTPUT and INP
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from pytest_moa.errors import BugError, RepositoryError
 from pytest_moa.git.command import Git, Result, decode, encode
 from pytest_moa.model.agents import ObjectId
 
+# Git names a file that had to make way after the side that it came from, which here is a commit.
+_OWN_NAME = re.compile(r"~[0-9a-f]{40}(?:[0-9a-f]{24})?(?:_\d+)?$")
 _ARGS = ("merge-tree", "--write-tree", "--messages", "--allow-unrelated-histories")
 
 
@@ -55,6 +58,15 @@ class MergeTree:
         if not self.clean and not named:
             named = [path for m in self.messages if m.kind.startswith("CONFLICT") for path in m.paths]
         return tuple(dict.fromkeys(named))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The conflicted paths as the branches have them: a file in a folder's way without git's name for it."""
+        return tuple(dict.fromkeys(map(own_name, self.paths)))
+
+
+def own_name(path: str) -> str:
+    return _OWN_NAME.sub("", path)
 
 
 def merge_tree(git: Git, ours: ObjectId, theirs: ObjectId) -> MergeTree:

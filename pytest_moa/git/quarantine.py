@@ -147,8 +147,8 @@ class Quarantine:
         if not merged.clean:
             raise ConflictError(
                 "The branch conflicts with the target",
-                paths=merged.paths,
-                reason=", ".join(merged.paths),
+                paths=merged.shown,
+                reason=", ".join(merged.shown),
                 remedy="Merge the target into the branch, resolve the conflicts there, and push it.",
             )
         date = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pytest_moa.errors import MoaError
 from pytest_moa.git.conflicts import Bench, outside_graph
-from pytest_moa.git.merge_tree import Conflict, MergeTree
+from pytest_moa.git.merge_tree import Conflict, MergeTree, own_name
 from pytest_moa.git.repository import Repository, merge_base
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.conflicts import FileConflict
@@ -28,8 +27,6 @@ Blobs = tuple[ObjectId | None, ObjectId]
 MOST_PLACES = 50
 """Places of a file that are told one by one."""
 _REGULAR = ("100644", "100755")
-# Git names a file that had to make way after the side that it came from, which here is a commit.
-_OWN_NAME = re.compile(r"~[0-9a-f]{40}(?:[0-9a-f]{24})?(?:_\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +353,7 @@ def _reduced(merge: MergeTree) -> _Merged:
 
 
 def _hurt(path: str, conflict: Conflict | None, kind: str) -> _Hurt:
-    shown = _OWN_NAME.sub("", path)
+    shown = own_name(path)
     sides = {side.stage: side for side in conflict.sides} if conflict is not None else {}
     if not {2, 3} <= sides.keys() or any(side.mode not in _REGULAR for side in sides.values()):
         return _Hurt(shown, kind)

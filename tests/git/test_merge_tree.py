@@ -62,6 +62,8 @@ def test_other_kinds_of_conflict_name_paths_too(repo: Repo, ours: str, theirs: s
     merged = merge_tree(Git(cwd=repo.path), *heads(repo, ours, theirs))
     assert merged.clean == clean
     assert bool(merged.paths) == (not clean)
+    assert not [path for path in merged.shown if "~" in path]
+    assert bool(merged.shown) == (not clean)
 
 
 def test_a_batch_answers_as_single_merges_do_in_order(repo: Repo) -> None:
