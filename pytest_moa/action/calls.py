@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from typing import Any
 from pytest_moa.action.guarded import Answer
 from pytest_moa.action.plan import Decision, Doing, Words
 from pytest_moa.action.report import Report, read_answer
+from pytest_moa.action.texts import comments_of
+from pytest_moa.model.policy import ID_PATTERN
 
 TEXT_BYTES = 1024 * 1024
 COMMENTS = 1_000
@@ -44,13 +47,14 @@ class Calls:
         shutil.rmtree(folder / "comments", ignore_errors=True)
         answer = self.run(words, self.environment)
         report = read_answer(doing, agent, answer.status, answer.stdout, _text(folder / "summary.md"))
-        return replace(report, comments=_texts(folder / "comments"))
+        report = replace(report, comments=_texts(folder / "comments"))
+        return replace(report, comments=comments_of(report))
 
     def _with_gates(self, report: Report) -> Report:
         """With the comments of gates that ran elsewhere: what they left is judged again, and none of their texts taken."""
         comments, notices = dict(report.comments), list(report.notices)
         for place in _evidence_below(self.words.inputs.artifacts):
-            judged = self.one("gate", "", self.words.judging(place))
+            judged = self.one("gate", _agent_of(place), self.words.judging(place))
             about = self.words.context.run
             if judged.result is None:
                 notices.append(f"What lies in {place.name} cannot be judged: {judged.problem}")
@@ -82,6 +86,12 @@ class Calls:
     def _answer(self, doing: Doing, words: Sequence[str]) -> Report:
         answer = self.run(words, self.environment)
         return read_answer(doing, "", answer.status, answer.stdout)
+
+
+def _agent_of(place: Path) -> str:
+    """By the folder's name, which is ours; what lies in it is judged whatever it says."""
+    name = place.name.removeprefix("evidence-")
+    return name if re.fullmatch(ID_PATTERN, name, re.ASCII) else ""
 
 
 def _evidence_below(folder: Path | None) -> list[Path]:

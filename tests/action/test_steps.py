@@ -580,6 +580,29 @@ def test_a_gate_that_failed_is_not_merged(job: Job) -> None:
     assert (status, outputs["verdict"], outputs["landed"]) == (1, "failed", "")
 
 
+def test_each_agent_of_the_queue_has_a_text_for_its_pull_request(job: Job) -> None:
+    place = job.root / "artifacts"
+    hostile = "<img> @octocat `x` | [l](http://e)\n# h"
+    row = {
+        "agent": "04",
+        "class": "red",
+        "reason": hostile,
+        "remedy": hostile,
+        "tests": [hostile],
+        "with": ["03"],
+    }
+    landed = integrate_answer(landed=[{"agent": "03", "head": _OID, "commit": "c" * 40}])
+    answer = integrate_answer(**{**_staged(), "rejected": [row]})
+    words = {"GITHUB_REF": "refs/heads/develop", "IN_TRUSTED_AGENTS": "true", "IN_ARTIFACTS": str(place)}
+    job.moa(answer, 1, staged=landed).run(token="t", event="schedule", **words)
+    texts = {file.name: file.read_text() for file in (place / "moa").glob("queue-*.md")}
+    assert sorted(texts) == ["queue-03.md", "queue-04.md"]
+    assert texts["queue-03.md"].startswith("## ✅ Landed: agent `03`")
+    assert texts["queue-04.md"].startswith("## ⏳ Not landed: agent `04`\n\n**Why:** `red`: ")
+    for word in ("<img>", "@octocat", "[l](", "\n# h"):
+        assert word not in texts["queue-04.md"]
+
+
 def test_reports_are_left_for_whoever_takes_the_artifacts(job: Job) -> None:
     place = job.root / "artifacts"
     does = "d = os.path.dirname(next(a for a in sys.argv if a.startswith('--summary')).partition('=')[2])\n"
