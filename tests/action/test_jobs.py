@@ -10,11 +10,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+from support.github import FakeGitHub, serving
 from support.repos import Repo
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,7 @@ class Team:
         self.repo = Repo.create(root / "team", files=_FILES)
         self.repo.git("remote", "add", "origin", str(self.origin.path))
         self.number = 0
+        self.api = "http://127.0.0.1:9"
 
     def branch(self, name: str, files: Mapping[str, str]) -> str:
         return self.repo.branch(name).writes(files).commits()
@@ -64,14 +66,14 @@ class Team:
         subprocess.run(["git", "clone", "-q", str(self.origin.path), str(place / "work")], check=True)
         Repo(place / "work").git("fetch", "-q", str(self.repo.path), "+refs/pull/*:refs/pull/*")
         (place / "event.json").write_text(json.dumps(payload or {}))
-        return Ran(place, event, {"python": sys.executable, **inputs}).through()
+        return Ran(place, event, {"python": sys.executable, **inputs}, self.api).through()
 
 
 class Ran:
     """What a job came to. A step's condition and variables are read from action.yml, as the runner does."""
 
-    def __init__(self, place: Path, event: str, inputs: Mapping[str, str]) -> None:
-        self.place, self.event = place, event
+    def __init__(self, place: Path, event: str, inputs: Mapping[str, str], api: str) -> None:
+        self.place, self.event, self.api = place, event, api
         self.inputs = {name.replace("_", "-"): value for name, value in inputs.items()}
         self.outputs: dict[str, dict[str, str]] = {"install": {"python": sys.executable}}
         self.outcome = {"install": "success"}
@@ -130,7 +132,7 @@ class Ran:
             "GITHUB_EVENT_PATH": str(self.place / "event.json"),
             "GITHUB_REF": "refs/heads/develop",
             "GITHUB_REPOSITORY": "octo/team",
-            "GITHUB_API_URL": "http://127.0.0.1:9",
+            "GITHUB_API_URL": self.api,
             "GITHUB_WORKSPACE": str(self.place / "work"),
             "RUNNER_TEMP": str(self.place / "temp"),
         }
@@ -237,3 +239,54 @@ def test_a_forks_pull_request_is_gated_although_its_branch_is_not_here(team: Tea
     )
     assert merged.status == 1
     assert "refused for work from a fork" in merged.log
+
+
+@pytest.fixture
+def github(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
+    for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with serving(FakeGitHub()) as fake:
+        fake.people[_TOKEN] = "moa-robot"
+        team.api = fake.api_url
+        yield fake
+    assert fake.problems == []
+
+
+def test_a_gates_comment_is_kept_up_to_date_in_place(team: Team, github: FakeGitHub) -> None:
+    red = team.branch("agent-03-mul", _work("mul", 0))
+    team.pushed().job("pull_request", _pull_request(red, "octo/team"), token=_TOKEN, fail_on="never")
+    (first,) = github.bodies(7, "moa-robot")
+    assert "❌ FAILED: agent `03`" in first
+    green = team.branch("agent-03-mul", _work("mul", 7))
+    ran = team.pushed().job("pull_request", _pull_request(green, "octo/team"), token=_TOKEN)
+    assert ran.status == 0, ran.log
+    (second,) = github.bodies(7, "moa-robot")
+    assert "✅ PASSED: agent `03`" in second
+
+
+@pytest.mark.slow
+def test_a_forks_gate_is_told_by_a_second_workflow_that_judges_it_again(
+    team: Team, github: FakeGitHub, tmp_path: Path
+) -> None:
+    head = team.branch("agent-03-mul", _work("mul", 7))
+    team.repo.git("update-ref", "refs/pull/7/head", head)
+    team.repo.git("branch", "-q", "-D", "agent-03-mul")
+    team.pushed()
+    team.repo.git("push", "-q", "origin", "refs/pull/7/head")
+    team.origin.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    github.pull(7, "agent-03-mul", head=head, repo="stranger/team", state="open")
+    github.read_only = True
+    place = tmp_path / "artifacts"
+    gate = team.job("pull_request", _pull_request(head, "stranger/team"), token=_TOKEN, artifacts=str(place))
+    assert gate.status == 0, gate.log
+    assert "::notice title=moa::No comment was written" in gate.log
+    assert github.comments == []
+    github.read_only = False
+    run = {"head_sha": head, "head_branch": "agent-03-mul", "head_repository": {"full_name": "stranger/team"}}
+    told = {"workflow_run": run, "repository": {"full_name": "octo/team"}}
+    team.repo.git("update-ref", "-d", "refs/pull/7/head")  # a checkout does not bring it
+    (place / "moa" / "gate-03.md").write_text("forged")
+    ran = team.job("workflow_run", told, command="report", artifacts=str(place), token=_TOKEN)
+    assert ran.status == 0, ran.log
+    (text,) = github.bodies(7, "moa-robot")
+    assert "✅ PASSED: agent `03`" in text
