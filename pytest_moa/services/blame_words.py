@@ -152,7 +152,7 @@ _WORDS: Mapping[Because, Callable[[_Of], tuple[str, str]]] = {
     "dependency": _dependency,
     "target": _target,
     "flaky": _flaky,
-    "conflict": lambda a: conflict_words(a.project, a.branch, a.book.conflicts.get(a.work.id, ())),
+    "conflict": lambda a: conflict_words(a.project, a.branch, a.work.branch.head, a.book.conflicts.get(a.work.id, ())),
     "touched": lambda a: touched_words(a.book.touched),
     "moved": _moved,
     "runs": lambda _: ("the round's test runs were used up before it was decided", _AGAIN),

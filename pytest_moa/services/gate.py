@@ -275,5 +275,5 @@ def _result(
 
 
 def _conflicted(project: Project, blank: GateResult, error: ConflictError) -> GateResult:
-    reason, remedy = conflict_words(project, blank.branch, error.paths)
+    reason, remedy = conflict_words(project, blank.branch, blank.head, error.paths)
     return replace(blank, verdict="undetermined", reason=reason, remedy=remedy, conflicts=error.paths)

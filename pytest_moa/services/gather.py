@@ -146,8 +146,9 @@ def _rivals(
 
 
 def _conflict(project: Project, work: Work, error: ConflictError) -> Rejected:
-    reason, remedy = conflict_words(project, work.branch.name, error.paths)
-    return rejection(work, "conflict", reason, remedy, with_agents=_authors(project, error.paths))
+    reason, remedy = conflict_words(project, work.branch.name, work.branch.head, error.paths)
+    others = tuple(agent for agent in _authors(project, error.paths) if agent != work.id)
+    return rejection(work, "conflict", reason, remedy, with_agents=others)
 
 
 def _authors(project: Project, paths: tuple[str, ...]) -> tuple[str, ...]:

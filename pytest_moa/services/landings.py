@@ -20,6 +20,20 @@ def history(project: Project) -> tuple[Merged, ...]:
     return tuple(Merged(commit=info.id, trailers={key: info.values(key) for key in keys}) for info in found)
 
 
+def squashed_before(project: Project, head: ObjectId) -> ObjectId | None:
+    """The newest commit of this line of work that landed as a squash: git does not see the target hold it."""
+    target = project.target.head
+    for merged in history(project):
+        for landed in merged.trailers.get(HEAD_TRAILER, ()):
+            if (
+                git.resolve(project.repo, landed) is not None
+                and git.is_ancestor(project.repo, landed, head)
+                and not git.is_ancestor(project.repo, landed, target)
+            ):
+                return landed
+    return None
+
+
 def without_common_history(project: Project, branch: BranchRef) -> tuple[str, str] | None:
     """Why a head cannot be merged with the target at all, and the remedy; None where they have a common ancestor.
 

@@ -8,6 +8,7 @@ from pytest_moa.git.quarantine import sweep
 from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.asking import Said
 from pytest_moa.model.evidence import ProcessEnd
+from pytest_moa.services.landings import squashed_before
 from pytest_moa.services.project import Project
 
 
@@ -16,11 +17,20 @@ def swept() -> list[str]:
     return [f"Removed what a dead run had left: {name}" for name in sweep()]
 
 
-def conflict_words(project: Project, branch: str, paths: Sequence[str]) -> tuple[str, str]:
+def conflict_words(
+    project: Project, branch: str, head: ObjectId | None, paths: Sequence[str]
+) -> tuple[str, str]:
     """Reason and remedy of a branch that conflicts with the target."""
     target = project.target.name
+    reason = f"{branch} conflicts with {target} in {', '.join(paths[:5])}"
+    landed = squashed_before(project, head) if head else None
+    if landed is not None:
+        return (
+            f"{reason}; its commits up to {landed[:10]} landed as a squash, which git cannot tell from others' work",
+            f"Take what has landed off the branch: `git rebase --onto {target} {landed[:10]} {branch}`.",
+        )
     return (
-        f"{branch} conflicts with {target} in {', '.join(paths[:5])}",
+        reason,
         f"Merge {target} into {branch}, resolve the conflicts there, and commit.",
     )
 

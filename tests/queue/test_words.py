@@ -136,6 +136,16 @@ def test_squashed_branches_land_as_one_commit_each_with_the_same_trailers(tmp_pa
     queue.holds()
     again = queue.integrates()
     assert (again.code, again.landed, again.runs) == (0, [], 0)
+    # Git cannot know that the target holds what the branch goes on from: nobody else is named for it.
+    landed = queue.truth.head(queue.ref("01"))
+    source = queue.truth.git("show", f"{landed}:src/shop/feature_01.py")
+    queue.moves(
+        queue.ref("01"), queue.prepared(queue.ref("01"), {"src/shop/feature_01.py": source + "\n# More.\n"})
+    )
+    row = queue.integrates().rejected["01"]
+    assert (row["class"], row["with"]) == ("conflict", [])
+    assert "squash" in row["reason"]
+    assert f"git rebase --onto develop {landed[:10]}" in row["remedy"]
 
 
 def test_candidates_at_the_same_time_have_slots_of_their_own(tmp_path: Path) -> None:
