@@ -27,6 +27,7 @@ from pytest_moa.github.context import read_context
 from pytest_moa.github.outputs import append, write_outputs
 from pytest_moa.github.runner_files import empty_others, untouched
 from pytest_moa.render import markdown
+from pytest_moa.testing.process import RUN_NOTHING
 
 SUMMARY_BYTES = 1024 * 1024 - 4096
 
@@ -113,7 +114,7 @@ def _landed(environ: Mapping[str, str], folder: Path) -> Report:
         )
     inputs = read_inputs(environ)
     words = Words(inputs=inputs, context=read_context(environ), python=_python(inputs), folder=str(folder))
-    environment = child_environment(environ) | _credential(environ)
+    environment = child_environment(environ) | _credential(environ) | {RUN_NOTHING: "1"}
     said = words.landing(tested.agent, commit) if commit else words.pending(tested.doing, tested.agent)
     with fence(sys.stdout), untouched(environ):
         calls = Calls(words=words, environment=environment, run=_run)

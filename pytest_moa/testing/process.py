@@ -20,12 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_moa.errors import BugError, UndeterminedError
+from pytest_moa.errors import BugError, RefusedError, UndeterminedError
 from pytest_moa.model.evidence import ProcessEnd
 
 SUPERVISOR = Path(__file__).parent / "child" / "supervisor.py"
 HEAD, TAIL = 64 * 1024, 192 * 1024
 RUN_MARK = "MOA_RUN"
+RUN_NOTHING = "MOA_RUN_NOTHING"
+"""Set where a process holds what no agent's code may see: then nothing is started here, whoever asks for it."""
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _TICK = 0.2
 _LAST_WORDS = 1.0  # how long a pipe that somebody still holds is listened to after the end
@@ -85,8 +87,14 @@ def supervise(
 
     So is `more_time`: what it returns is how many seconds are left from then on, where that is more than there are.
 
-    Raises UndeterminedError where the command cannot be started.
+    Raises UndeterminedError where the command cannot be started, RefusedError where RUN_NOTHING is set.
     """
+    if os.environ.get(RUN_NOTHING):
+        raise RefusedError(
+            "No tests and no commands are run here",
+            reason=f"{RUN_NOTHING} is set: a landing that holds a token runs nothing of an agent's",
+            remedy="Test in a step or a job without the token, and land what passed there.",
+        )
     mark = secrets.token_hex(16)
     nonce = secrets.token_hex(16)
     order = {

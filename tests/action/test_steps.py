@@ -280,6 +280,7 @@ def test_only_the_landing_has_the_token_and_it_lands_what_was_tested(job: Job) -
     assert f"--commit={'c' * 40}" in landing
     assert "s3cret" not in str(without)
     assert with_token["MOA_TOKEN"] == "s3cret"
+    assert (with_token["MOA_RUN_NOTHING"], "MOA_RUN_NOTHING" in without) == ("1", False)
     assert "s3cret" not in str(landing)
 
 

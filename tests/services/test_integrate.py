@@ -279,6 +279,19 @@ def test_a_head_that_moved_after_staging_lands_nothing(team: Team, tmp_path: Pat
     assert (landed.code, landed.data["error"]["kind"], team.target()) == (5, "race", before)
 
 
+def test_where_nothing_may_be_run_a_staged_candidate_lands_and_no_other(team: Team, tmp_path: Path) -> None:
+    team.green("03", "inc")
+    before, stage, nothing = team.target(), tmp_path / "stage", {"MOA_RUN_NOTHING": "1"}
+    for verb in ("integrate", "gate"):
+        refused = team.moa(verb, "03", "--json", env=nothing)
+        assert (refused.code, refused.data["error"]["kind"]) == (2, "refused")
+        assert team.target() == before
+    commit = team.moa("integrate", "03", "--json", "--stage", str(stage)).data["staged"][0]["commit"]
+    words = ["integrate", "03", "--json", "--staged", str(stage), "--commit", commit]
+    assert team.moa(*words, env=nothing).code == 0
+    assert team.target() == commit
+
+
 def test_a_forged_stage_lands_nothing(team: Team, tmp_path: Path) -> None:
     team.green("03", "inc")
     before, stage = team.target(), tmp_path / "stage"
