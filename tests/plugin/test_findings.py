@@ -21,7 +21,7 @@ def shop(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["none", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["none", "n2"])
 def test_a_silenced_test_fails_the_run_before_it_is_committed(shop: Desk, workers: tuple[str, ...]) -> None:
     ran = shop.has({"tests/agent03/test_core.py": SILENCED}).runs("--moa-agent", "auto", *workers)
     assert (ran.status, ran.gate["verdict"]) == (1, "failed")

@@ -10,7 +10,10 @@ from support.desks import FILES, Desk
 from support.repos import Repo
 
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n0",), ("-n2",)], ids=["none", "n0", "n2"])
-TWO = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["none", "n2"])
+# With workers, in the slow tier: each start of two takes two seconds, and one test stays.
+TWO = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["none", "n2"]
+)
 
 
 @WORKERS

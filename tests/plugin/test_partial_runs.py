@@ -36,7 +36,7 @@ def test_the_projects_own_addopts_are_not_partial(desk: Desk) -> None:
     assert (ran.status, ran.gate["verdict"], ran.gate["tests"]["collected"]) == (1, "failed", 1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["none", "n2"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["none", "n2"])
 def test_stopping_at_the_first_failure_is_partial(desk: Desk, workers: tuple[str, ...]) -> None:
     many = "import pytest\n\n\n@pytest.mark.parametrize('n', range(40))\ndef test_many(n):\n    assert n\n"
     ran = desk.shop().has({"tests/agent04/test_many.py": many}).runs("--moa-agent", "04", "-x", *workers)

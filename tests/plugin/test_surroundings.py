@@ -6,7 +6,10 @@ import pytest
 from support.desks import CONFIG, FILES, Desk, write
 from support.repos import Repo
 
-TWO = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["none", "n2"])
+# With workers, in the slow tier: each start of two takes two seconds, and one test stays.
+TWO = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["none", "n2"]
+)
 
 
 @TWO

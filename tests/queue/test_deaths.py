@@ -67,7 +67,8 @@ def test_killed_around_a_push_the_next_run_finishes_the_job(pattern: str, when: 
     finishes(queue, ["01", "02", "03"])
 
 
-@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.slow  # around a push it is in the quick tier
 def test_killed_around_the_landing_without_a_remote(when: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(3).build()
     killed(queue, "*update-ref*", 1, when)

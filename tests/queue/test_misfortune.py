@@ -297,6 +297,7 @@ def test_a_branch_that_was_deleted_meanwhile_drops_out_alone(tmp_path: Path) -> 
     queue.holds()
 
 
+@pytest.mark.slow  # services/test_integrate.py has it with three branches
 def test_a_refused_push_blames_nobody_and_says_what_the_remote_said(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4, remote=True)
     queue.hook("update", '[ "$1" != refs/heads/develop ] || { echo "the bouncer says no"; exit 1; }')

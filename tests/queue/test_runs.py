@@ -70,7 +70,13 @@ def test_twelve_green_branches_land_for_one_run_with_the_coverage_of_each(tmp_pa
             id="deleted-function",
             marks=pytest.mark.slow,
         ),
-        pytest.param(lambda q: q.data_culprit("05"), 8, "test_rates.py::test_rates", id="data-file"),
+        pytest.param(
+            lambda q: q.data_culprit("05"),
+            8,
+            "test_rates.py::test_rates",
+            id="data-file",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             lambda q: q.import_time_constant("05"),
             8,
@@ -116,7 +122,8 @@ def test_two_culprits(tells: Tells, tmp_path: Path) -> None:
     queue.holds()
 
 
-@pytest.mark.parametrize(("one", "other"), [("04", "09"), pytest.param("09", "04", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("one", "other"), [("04", "09"), ("09", "04")])
+@pytest.mark.slow  # with two culprits and a flake there is a pair in the quick tier
 def test_a_pair_is_named_as_that_pair_and_one_of_it_lands(one: str, other: str, tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(12).pair(one, other)
     said = queue.integrates()
@@ -130,7 +137,7 @@ def test_a_pair_is_named_as_that_pair_and_one_of_it_lands(one: str, other: str, 
 
 
 @pytest.mark.parametrize(("one", "other"), [("02", "05"), ("05", "02")])
-@pytest.mark.slow  # the pair above is told by its lines, which is quicker
+@pytest.mark.slow  # a pair that is told by its lines is quicker
 def test_a_pair_by_a_data_file_costs_more_and_blames_nobody_else(
     one: str, other: str, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def test_dependencies_go_first_then_priority_then_age(tmp_path: Path) -> None:
     queue.holds()
 
 
+@pytest.mark.slow  # rules/test_queue.py has it, and test_integrate.py with a dependency that is missing
 def test_who_depends_on_a_culprit_is_held_and_told_for_whom(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).culprit("02").says("03", depends_on=["02"])
     said = queue.integrates()
@@ -64,6 +65,7 @@ def test_who_says_that_it_is_not_ready_is_held(tmp_path: Path) -> None:
     queue.holds()
 
 
+@pytest.mark.slow  # services/test_asking.py has both words
 def test_a_persons_unready_holds_and_ready_lets_go_again(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(2, remote=True)
     queue.moa("unready", "02", "--because", "The names are wrong")

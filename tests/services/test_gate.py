@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.repos import Repo
-from support.teams import CORE, PROJECT, Team, half_test, module, whole_test
+from support.teams import CORE, PROJECT, PYTEST, Team, half_test, module, whole_test
 
 import pytest_moa
 
@@ -208,7 +208,7 @@ def test_code_installed_from_another_checkout_is_never_what_is_judged(tmp_path: 
         f"{place}/__init__.py": "",
         f"{place}/core.py": CORE,
         "tests/test_core.py": TEST_WRONG,
-        "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--import-mode=importlib'\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--import-mode=importlib -p no:hypothesispytest'\n",
     }
     team = Team(Repo.create(tmp_path / "repo", files=files))
     team.agent("03", "wrong").writes({f"{place}/core.py": CORE.replace("2 *", "3 *")}).commits()
@@ -332,7 +332,7 @@ def test_a_package_mapped_to_another_checkout_is_turned_to_the_candidate(tmp_pat
     assert (whole["verdict"], whole["coverage"]["percent"]) == ("passed", "100.00"), whole
 
 
-SCM = '[tool.setuptools_scm]\nversion_file = "src/calc/_version.py"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n'
+SCM = '[tool.setuptools_scm]\nversion_file = "src/calc/_version.py"\n\n' + PYTEST
 
 
 def test_a_version_file_that_the_build_generates_is_there(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from support.processes import dies, mentions
 
 from pytest_moa.testing.run import Cancelled, run_child
 
-ALONE_OR_NOT = pytest.mark.parametrize("workers", [("-n0",), ("-n2",)], ids=["alone", "xdist"])
+# test_child_run.py has one with workers in the quick tier.
+ALONE_OR_NOT = pytest.mark.parametrize(
+    "workers", [("-n0",), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["alone", "xdist"]
+)
 XDIST = ("-p", "xdist")
 THREE = """
     import pytest

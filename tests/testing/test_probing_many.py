@@ -73,7 +73,9 @@ class Team:
         }
 
 
-@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-p", "xdist", "-n2"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
+)
 def test_each_agents_probes_are_answered_by_its_own_tests(project: Any, workers: tuple[str, ...]) -> None:
     team = Team(project, a=LOOKING, b=BLIND, c=LOOKING)
     # Another's tests would notice what b's do not.
@@ -84,7 +86,9 @@ def test_each_agents_probes_are_answered_by_its_own_tests(project: Any, workers:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-p", "xdist", "-n2"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
+)
 def test_who_takes_the_server_along_ends_its_own_probes_alone(project: Any, workers: tuple[str, ...]) -> None:
     team = Team(project, a=DEADLY, b=LOOKING, c=DEADLY, d=LOOKING)
     sources = {name: team.text(name) for name in "abcd"}
