@@ -16,7 +16,9 @@ from pytest_moa.rules.queue.suspects import (
     Part,
     Seen,
     author_of,
+    in_the_way,
     loose_names,
+    owners_of,
     stands,
     suspects_of,
     touched_by,
@@ -95,10 +97,16 @@ def run_again(
     on_target = git.read_blobs(project.repo, target, sorted({(prefix + i).split("::", 1)[0] for i in ids}))
     standing = {i for i in ids if stands(prefix + i, _text(on_target, (prefix + i).split("::", 1)[0]))}
     authors = {i: author_of(prefix + i, seen, parts, texts) for i in ids if i not in standing}
+    suspects = {i: suspects_of(prefix + i, seen, parts, texts) for i in ids}
+    for test, other in ((i, in_the_way(told[i].message)) for i in ids):
+        if other is not None:
+            still = [*still, *(() if test in still else (test,))]
+            own = (authors[test],) if authors.get(test) is not None else ()
+            suspects[test] = tuple(dict.fromkeys([*own, *owners_of(other, parts)]))
     return RanAgain(
         seen=SeenAgain(
             still=tuple(still),
-            suspects={i: suspects_of(prefix + i, seen, parts, texts) for i in ids},
+            suspects=suspects,
             standing=frozenset(standing),
             authors={i: author for i, author in authors.items() if author is not None},
         ),

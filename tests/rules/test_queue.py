@@ -51,11 +51,17 @@ PAIR = Case("09", by("04", "09"), ("09", "04"))
             {"05": ("itself", ()), "09": ("together", ("04",))},
             id="pair-and-culprit",
         ),
+        pytest.param({"t": Case(None, by("01"))}, ("01",), 4, {"01": ("itself", ())}, id="a-data-file"),
         pytest.param(
-            {"t": Case(None, by("01"))}, ("01",), 7, {"01": ("itself", ())}, id="no-evidence-the-first"
+            {"t": Case(None, by("03", "08"))},
+            ("03", "08"),
+            6,
+            {"08": ("together", ("03",))},
+            id="pair-of-data-files",
         ),
+        pytest.param({"t": Case(None, by("01"))}, (), 7, {"01": ("itself", ())}, id="no-evidence-the-first"),
         pytest.param(
-            {"t": Case(None, by("07"))}, ("07",), 8, {"07": ("itself", ())}, id="no-evidence-in-the-middle"
+            {"t": Case(None, by("07"))}, (), 8, {"07": ("itself", ())}, id="no-evidence-in-the-middle"
         ),
         pytest.param(
             {f"t{n}": own(f"{n:02}") for n in range(1, 13)},

@@ -10,8 +10,10 @@ from pytest_moa.rules.queue.suspects import (
     Part,
     Seen,
     author_of,
+    in_the_way,
     is_opaque,
     loose_names,
+    owners_of,
     stands,
     suspects_of,
     touched_by,
@@ -119,6 +121,23 @@ def test_loose_names_are_those_taken_away_and_those_of_changed_signatures() -> N
 )
 def test_what_no_line_of_python_tells_of_is_opaque(path: str, expected: bool) -> None:
     assert is_opaque(path) is expected
+
+
+def test_a_test_module_of_the_same_name_is_named_by_the_file_that_is_in_its_way() -> None:
+    said = (
+        "import file mismatch:\nimported module 'test_same' has this __file__ attribute:\n"
+        "  /tmp/moa-1/work/tests/agent01/test_same.py\n"
+        "which is not the same as the test file we want to collect:\n"
+        "  /tmp/moa-1/work/tests/agent04/test_same.py\nHINT: remove __pycache__"
+    )
+    place = in_the_way(said)
+    assert place is not None
+    parts = {
+        "01": Part(changes={"tests/agent01/test_same.py": Changed()}),
+        "04": Part(changes={"tests/agent04/test_same.py": Changed()}),
+    }
+    assert owners_of(place, parts) == ("01",)
+    assert in_the_way("ImportError: no module named same") is None
 
 
 def test_the_queue_is_ordered_by_dependencies_priority_and_age() -> None:

@@ -71,6 +71,7 @@ class Round:
         self.accused: dict[str, int] = {}
         self.charges: dict[str, tuple[str, ...]] = {}
         self.unexplained: set[str] = set()
+        self.by_elimination: set[str] = set()
         self.alone: dict[str, Tried] = {}
         self.patience = PATIENCE
         self.bisections = 0
@@ -173,7 +174,9 @@ class Round:
 
     def _is_clear(self, member: str) -> bool:
         """Whether the evidence names nobody else, and nobody else changed what it cannot see."""
-        return not self._others(member) and not self._unseen_by(member)
+        charged = self.charges.get(member, ())
+        sure = not any(test in self.by_elimination for test in charged)
+        return sure and not self._others(member) and not self._unseen_by(member)
 
     def _land(self, todo: Sequence[str]) -> Part[None]:
         came = yield from self._one(Land(tuple(todo)))
@@ -240,12 +243,13 @@ class Round:
 
         Leaving the author out takes a new test away with it, so that the rest cannot fail by it.
         """
+        self._suspect_the_unseen(todo, red)
         named = {i: [m for m in self.suspects.get(i, ()) if m in todo] for i in red}
         named = {i: members for i, members in named.items() if members and i not in self.unexplained}
         out: dict[str, None] = {}
         for test in sorted(named, key=lambda i: len(named[i])):
             wrong_before = self.accused.get(test, 0)
-            if wrong_before:
+            if wrong_before or test in self.by_elimination:
                 chosen = named[test]
             elif any(member in out for member in named[test]):
                 chosen = [next(m for m in named[test] if m in out)]
@@ -258,6 +262,16 @@ class Round:
             self.accused[test] = wrong_before + 1
         self.unexplained |= {i for i in red if i not in named}
         return self._with_dependents(out, todo)
+
+    def _suspect_the_unseen(self, todo: Sequence[str], red: Sequence[str]) -> None:
+        """Where no line names anybody, those who changed what no line tells of are all left out, if others remain."""
+        unseen = tuple(m for m in todo if self.members[m].opaque)
+        if not 0 < len(unseen) < len(todo):
+            return
+        for test in red:
+            if not self.suspects.get(test) and test not in self.unexplained:
+                self.suspects[test] = unseen
+                self.by_elimination.add(test)
 
     def _after_flaky(self, todo: list[str], failing: Sequence[str]) -> list[str] | None:
         """Only flaky tests were red. A new one is its author's; an old one is nobody's, and the run is made again."""

@@ -14,6 +14,7 @@ Lines = Mapping[str, frozenset[int]]
 """Path relative to the repository's root, to line numbers of the candidate's top."""
 
 _NAMED = re.compile(r"['\"`](?:[\w.]*\.)?(\w+)['\"`]|\b(\w+)\(\)|\bimport (\w+)")
+_IN_THE_WAY = re.compile(r"import file mismatch:.*?__file__ attribute:\s*(?:E\s+)?([^\n]+)", re.DOTALL)
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 # What each kind of evidence weighs. Where a test broke says most; that it ran a line says that it may depend on it.
@@ -73,6 +74,22 @@ def author_of(test: str, seen: Seen, parts: Mapping[str, Part], texts: Mapping[s
     added = {m: p.changes[path].added for m, p in parts.items() if path in p.changes}
     ranked = sorted(added, key=lambda m: (-len(added[m] & lines), -len(added[m])))
     return ranked[0] if ranked and (added[ranked[0]] & lines or not lines) else None
+
+
+def in_the_way(message: str) -> str | None:
+    """The test file whose module has the name that a failing one wanted: pytest imports one module of a name a run.
+
+    Such a file can be collected when it runs alone, and can never be beside the other: it is not flaky.
+    """
+    found = _IN_THE_WAY.search(message[:20_000])
+    return found.group(1).strip() if found else None
+
+
+def owners_of(place: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """The members that changed the file which an absolute or relative place names."""
+    return tuple(
+        m for m, part in parts.items() if any(f"/{place}".endswith(f"/{path}") for path in part.changes)
+    )
 
 
 def stands(test: str, text: str | None) -> bool:
