@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_moa.action.report import Report
-from pytest_moa.errors import GitHubError, NotPermittedError
+from pytest_moa.errors import GitHubError, MoaError, NotPermittedError, RefusedError
 from pytest_moa.github import wire
 from pytest_moa.github.client import PUBLIC_API, GitHub
 from pytest_moa.github.comments import put_comment
@@ -47,7 +47,7 @@ def write_comments(reports: Sequence[Report], context: Context, environ: Mapping
                 put_comment(github, number, purpose, text)
     except NotPermittedError as error:
         notices.append(f"No comment was written, {_said(error)}; {_WHERE}")
-    except GitHubError as error:
+    except (GitHubError, RefusedError) as error:
         notices.append(f"Not every comment was written, {_said(error)}; {_WHERE}")
     return notices
 
@@ -71,5 +71,5 @@ def _of_run(github: GitHub, run: Run) -> Iterator[int]:
             yield pull.number
 
 
-def _said(error: GitHubError) -> str:
+def _said(error: MoaError) -> str:
     return f"{error}. {error.remedy}".rstrip(". ")

@@ -98,6 +98,7 @@ jobs:
           merge: ${{ vars.MERGE }}
           trusted-agents: "true"
           token: tok3n-of-the-landing
+          comment: "false"
           python: PYTHON
       - if: always()
         env:

@@ -89,6 +89,12 @@ def test_a_file_of_another_name_is_no_comment(github: FakeGitHub, name: str) -> 
     assert github.asked == []
 
 
+def test_a_repository_without_a_name_is_told_and_fails_nothing() -> None:
+    report = Report(doing="gate", comments={"gate-03.md": "x"}, branches=_BRANCHES)
+    (told,) = write_comments([report], Context(event="push"), {"MOA_TOKEN": _TOKEN})
+    assert "is no repository of GitHub" in told
+
+
 def test_without_texts_github_is_not_asked(tmp_path: Path, github: FakeGitHub) -> None:
     assert _written(github, Context(event="schedule")) == []
     assert github.asked == []
