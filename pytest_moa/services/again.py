@@ -11,12 +11,14 @@ from pytest_moa.model.agents import ObjectId
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Failure
 from pytest_moa.rules.gate import Doubt, failures, incomplete
+from pytest_moa.rules.integrity.kit import is_test_path
 from pytest_moa.rules.queue.steps import SeenAgain, SeenOnTarget
 from pytest_moa.rules.queue.suspects import (
     Part,
     Seen,
     author_of,
     in_the_way,
+    leaves_state,
     loose_names,
     owners_of,
     stands,
@@ -109,12 +111,31 @@ def run_again(
             suspects=suspects,
             standing=frozenset(standing),
             authors={i: author for i, author in authors.items() if author is not None},
+            leaving=_leaving(joint.evidence, prefix, [i for i in ids if i not in still], parts, texts),
         ),
         evidence=evidence,
         places={
             i: {member: touched_by(prefix + i, seen, part) for member, part in parts.items()} for i in ids
         },
     )
+
+
+def _leaving(
+    ran: Evidence, prefix: str, ids: Sequence[str], parts: Mapping[str, Part], texts: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """For each of these the members whose tests ran before it in the whole run and seem to change what outlives them."""
+    stateful = {p for p, text in texts.items() if is_test_path(p) and leaves_state(text)}
+    found = {}
+    for test in ids if stateful else ():
+        # A conftest.py has no tests of its own; what it does is done when its first test runs.
+        before = {p for p in stateful if p.endswith("/conftest.py") or p == "conftest.py"}
+        for outcome in ran.outcomes:
+            if outcome.id == test:
+                break
+            before.add(prefix + outcome.id.split("::", 1)[0])
+        names = (before & stateful) - {prefix + test.split("::", 1)[0]}
+        found[test] = tuple(m for m, part in parts.items() if not names.isdisjoint(part.changes))
+    return found
 
 
 def run_on_target(

@@ -100,6 +100,17 @@ def _on_top(about: _Of) -> tuple[str, str]:
     )
 
 
+def _leaves(about: _Of) -> tuple[str, str]:
+    tests, others = _tests(about.blame.tests), about.others
+    if others:
+        reason = f"{tests} after the tests of agent {others}, which landed, and passes alone: they leave something changed behind"
+        remedy = f"Settle with agent {others} which test puts back what it changes, or sets what it needs."
+    else:
+        reason = f"{tests} only after the tests of {about.branch}, and passes alone: they leave something changed behind"
+        remedy = f"Let its tests put back what they change (`monkeypatch` does), and run the whole suite on {about.target} with it."
+    return f"Integration tests failed: {reason}", remedy
+
+
 def _short(about: _Of) -> tuple[str, str]:
     judgement = about.judgement
     reason = judgement.reason if judgement is not None else None
@@ -148,11 +159,14 @@ _WORDS: Mapping[Because, Callable[[_Of], tuple[str, str]]] = {
     "itself": _itself,
     "together": _together,
     "on top": _on_top,
+    "leaves": _leaves,
     "short": _short,
     "dependency": _dependency,
     "target": _target,
     "flaky": _flaky,
-    "conflict": lambda a: conflict_words(a.project, a.branch, a.work.branch.head, a.book.conflicts.get(a.work.id, ())),
+    "conflict": lambda a: conflict_words(
+        a.project, a.branch, a.work.branch.head, a.book.conflicts.get(a.work.id, ())
+    ),
     "touched": lambda a: touched_words(a.book.touched),
     "moved": _moved,
     "runs": lambda _: ("the round's test runs were used up before it was decided", _AGAIN),

@@ -114,6 +114,50 @@ def test_a_new_flaky_test_is_its_authors() -> None:
     assert len(ended.landed) == 11
 
 
+@pytest.mark.parametrize(
+    ("size", "leaving", "runs"),
+    [
+        pytest.param(4, ("02",), 5, id="its-tests-tell"),
+        pytest.param(4, (), 8, id="nothing-tells"),
+        pytest.param(12, ("02", "07"), 8, id="two-may-be-it"),
+        pytest.param(12, ("07",), 10, id="another-seems-to-be-it"),
+    ],
+)
+def test_whose_tests_make_others_fail_is_found_and_the_rest_lands(
+    size: int, leaving: tuple[str, ...], runs: int
+) -> None:
+    tests = {
+        "old": Case(None, by("02"), beside=True, leaving=leaving),
+        "new": Case("03", by("02"), beside=True, leaving=leaving),
+    }
+    ended = World(size, tests).round(Limits(runs=12))
+    assert ended.blamed == {"02": Blame(kind="red", because="leaves", tests=("old",))} or ended.blamed == {
+        "02": Blame(kind="red", because="leaves", tests=("old", "new"))
+    }
+    assert len(ended.landed) == size - 1
+    assert (ended.flaky, ended.runs <= runs) == ((), True)
+
+
+def test_a_new_test_that_fails_after_anothers_is_told_with_whom() -> None:
+    world = World(4, {"new": Case("03", by("02", "03"), beside=True, leaving=("02",))})
+    ended = world.round()
+    assert ended.blamed == {"03": Blame(kind="red", because="leaves", tests=("new",), with_agents=("02",))}
+    assert ended.landed == ("01", "04", "02")
+
+
+def test_a_target_whose_own_order_is_red_is_nobodys_fault() -> None:
+    ended = World(4, {"t": Case(None, lambda _: True, beside=True)}).round()
+    assert {b.kind for b in ended.blamed.values()} == {"target"}
+
+
+@pytest.mark.parametrize("leaving", [(), ("02",)])
+def test_a_flaky_old_test_never_makes_anybody_a_culprit(leaving: tuple[str, ...]) -> None:
+    world = World(12, {"t": Case(None, by("99"), leaving=leaving)}, flakes={"t": 1})
+    ended = world.round()
+    assert (ended.blamed, len(ended.landed), ended.flaky) == ({}, 12, ("t",))
+    assert ended.runs <= 4
+
+
 def test_dependents_of_a_culprit_are_held_and_named() -> None:
     world = World(3, {"t": own("01")}, depends={"02": frozenset({"01"})})
     ended = world.round()

@@ -12,6 +12,7 @@ from pytest_moa.rules.queue.suspects import (
     author_of,
     in_the_way,
     is_opaque,
+    leaves_state,
     loose_names,
     owners_of,
     stands,
@@ -138,6 +139,22 @@ def test_a_test_module_of_the_same_name_is_named_by_the_file_that_is_in_its_way(
     }
     assert owners_of(place, parts) == ("01",)
     assert in_the_way("ImportError: no module named same") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import lib.core\ndef test_a():\n    lib.core.RATE = 7\n", True),
+        ("import os\ndef test_a():\n    os.environ['A'] = 'b'\n", True),
+        ("import sys\nsys.path.insert(0, 'x')\n", True),
+        ("from lib import core\ndef test_a():\n    setattr(core, 'RATE', 7)\n", True),
+        ("import lib\ndef test_a(monkeypatch):\n    monkeypatch.setattr(lib, 'RATE', 7)\n", False),
+        ("import lib\ndef test_a():\n    mine = lib.Thing()\n    mine.rate = 7\n    mine.add(3)\n", False),
+        ("not python", False),
+    ],
+)
+def test_tests_that_change_what_they_import_may_leave_it_behind(text: str, expected: bool) -> None:
+    assert leaves_state(text) is expected
 
 
 def test_the_queue_is_ordered_by_dependencies_priority_and_age() -> None:

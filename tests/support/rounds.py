@@ -29,11 +29,16 @@ Breaks = Callable[[Collection[str]], bool]
 
 @dataclass(frozen=True)
 class Case:
-    """One test: whose it is (None: it stands on the target), in which company it fails, whose lines it runs."""
+    """One test: whose it is (None: it stands on the target), in which company it fails, whose lines it runs.
+
+    `beside`: it fails only after others' tests, and passes alone; `leaving` are those whose tests seem to be the reason.
+    """
 
     author: str | None
     fails: Breaks
     lines: Sequence[str] = ()
+    beside: bool = False
+    leaving: Sequence[str] = ()
 
 
 def by(*members: str) -> Breaks:
@@ -84,7 +89,7 @@ class World:
             case Again(members, ids, first):
                 return self._again(members if first else company, ids)
             case OnTarget(ids):
-                return SeenOnTarget(red=tuple(i for i in ids if self.tests[i].fails(())))
+                return SeenOnTarget(red=tuple(i for i in self.red(()) if not ids or i in ids))
             case Forgive():
                 return Tried(kind="green", runs=0)
             case Land(members):
@@ -94,9 +99,10 @@ class World:
 
     def _again(self, company: Collection[str], ids: Sequence[str]) -> SeenAgain:
         return SeenAgain(
-            still=tuple(i for i in ids if i in self.red(company)),
+            still=tuple(i for i in ids if not self.tests[i].beside and i in self.red(company)),
             suspects={i: tuple(m for m in self.tests[i].lines if m in company) for i in ids},
             standing=frozenset(i for i in ids if self.tests[i].author is None),
+            leaving={i: tuple(m for m in self.tests[i].leaving if m in company) for i in ids},
             authors={i: author for i in ids if (author := self.tests[i].author)},
         )
 

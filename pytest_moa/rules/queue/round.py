@@ -6,6 +6,7 @@ yielded together do not depend on each other, so that they can be carried out at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from math import ceil, log2
@@ -31,9 +32,6 @@ from pytest_moa.rules.queue.steps import (
     Tried,
     Try,
 )
-
-PATIENCE = 2
-"""How often the same candidate is run again because only old tests of nobody's were flaky."""
 
 FEW = 2
 """So many suspects are each tried alone, at the same time; more of them are searched by halves."""
@@ -73,7 +71,9 @@ class Round:
         self.unexplained: set[str] = set()
         self.by_elimination: set[str] = set()
         self.alone: dict[str, Tried] = {}
-        self.patience = PATIENCE
+        self.unstable: Counter[str] = Counter()
+        self.leaving: dict[str, tuple[str, ...]] = {}
+        self.doubtful: dict[str, tuple[str, ...]] = {}
         self.bisections = 0
         self.seen_red: set[frozenset[str]] = set()
         self.killed_once = False
@@ -84,11 +84,13 @@ class Round:
         waiting = list(self.order)
         while waiting and not self._over():
             before = len(self._undecided())
-            waiting = yield from self._settle(waiting)
+            yield from self._settle(waiting)
+            waiting = [m for m in self._undecided() if not self._is_doubtful(m)]
             if waiting and len(self._undecided()) == before:
                 # Nobody was decided by what was run: the floor, each by itself.
                 yield from self._one_by_one(waiting)
                 break
+        yield from self._settle_doubtful()
         return Ended(
             landed=tuple(self.landed),
             blamed=dict(self.blamed),
@@ -100,8 +102,8 @@ class Round:
 
     # The joint candidate
 
-    def _settle(self, todo: list[str]) -> Part[list[str]]:
-        """Lands what can land together; returns those set aside that may be tried on top of it."""
+    def _settle(self, todo: list[str]) -> Part[None]:
+        """Lands what can land together; some of those set aside may be left to be tried on top of it."""
         aside: list[str] = []
         while todo and not self._over():
             if not self._affordable():
@@ -121,7 +123,6 @@ class Round:
                 todo = yield from self._green(todo, tried)
         if not self._over():
             yield from self._tell_apart(aside)
-        return self._left(aside)
 
     def _green(self, todo: list[str], tried: Tried) -> Part[list[str]]:
         """Lands a green candidate, or drops those whose own verdict is not: what lands must be what ran."""
@@ -184,7 +185,6 @@ class Round:
             return
         if came.kind == "landed":
             self.landed += todo
-            self.patience = PATIENCE
         elif came.kind == "moved":
             for member in came.members:
                 self._reject(member, Blame(kind="moved", because="moved"))
@@ -206,7 +206,7 @@ class Round:
             return self._left(todo)
         red = [i for i in failing if i in self.confirmed]
         if failing and not red:
-            return self._after_flaky(todo, failing)
+            return (yield from self._after_flaky(todo, failing))
         dropped = self._named(todo, red)
         if dropped:
             rest = [m for m in todo if m not in dropped]
@@ -226,7 +226,7 @@ class Round:
         self, members: tuple[str, ...], failing: Sequence[str], *, first: bool = False
     ) -> Part[None]:
         """Flake check and evidence in one, for failing ids that were not confirmed yet."""
-        unknown = tuple(i for i in failing if i not in self.confirmed)
+        unknown = tuple(i for i in failing if i not in self.confirmed and not self.unstable[i])
         if not unknown or not self._affordable():
             return
         seen = yield from self._one(Again(members, unknown, first))
@@ -237,6 +237,7 @@ class Round:
         self.suspects.update(seen.suspects)
         self.standing |= seen.standing
         self.authors.update(seen.authors)
+        self.leaving.update(seen.leaving)
 
     def _named(self, todo: Sequence[str], red: Sequence[str]) -> set[str]:
         """Whom the evidence says to leave out: for each failing test one, the author of a new one; all when that failed.
@@ -273,23 +274,68 @@ class Round:
                 self.suspects[test] = unseen
                 self.by_elimination.add(test)
 
-    def _after_flaky(self, todo: list[str], failing: Sequence[str]) -> list[str] | None:
-        """Only flaky tests were red. A new one is its author's; an old one is nobody's, and the run is made again."""
+    def _after_flaky(self, todo: list[str], failing: Sequence[str]) -> Part[list[str] | None]:
+        """What failed passes alone: it is flaky, or the tests of a member leave something behind that makes it fail.
+
+        The next run tells. The authors of new tests, and those whose tests may be what makes others fail, do not take part
+        in it; where there are none, it is the same again. Who fails twice so is searched for whoever makes it fail.
+        """
         unknown = [i for i in failing if i not in self.limits.known_flaky]
         if len(unknown) <= self.limits.flaky_cap:
             return None
-        blamed = {
-            author for i in unknown if (author := self.authors.get(i)) in todo and i not in self.standing
-        }
-        for member in blamed:
-            tests = tuple(i for i in unknown if self.authors.get(i) == member)
+        self.unstable.update(unknown)
+        authors = {i: self.authors.get(i) for i in unknown if i not in self.standing}
+        lasting = tuple(i for i in unknown if self.unstable[i] > 1 and authors.get(i) not in todo)
+        if lasting:
+            yield from self._bisect(todo, lasting, leaves=True)
+            return self._left(todo)
+        for member in (m for m in dict.fromkeys(authors.values()) if m in todo):
+            self.doubtful[str(member)] = tuple(i for i in unknown if authors.get(i) == member)
+        rest = [m for m in todo if not self._is_doubtful(m)]
+        leaving = self._with_dependents({m for i in unknown for m in self.leaving.get(i, ())}, rest)
+        return [m for m in rest if m not in leaving] or rest
+
+    def _is_doubtful(self, member: str) -> bool:
+        return member in self.doubtful or bool(self.members[member].depends & self.doubtful.keys())
+
+    def _settle_doubtful(self) -> Part[None]:
+        """Authors of tests that failed and passed alone: flaky, unless it fails again beside those that landed."""
+        for member, tests in list(self.doubtful.items()):
+            if not self._is_open(member) or self.raced:
+                continue
+            others = {m for i in tests for m in self.leaving.get(i, ()) if m in self.landed}
+            if others and self._affordable() and not self._over():
+                tried = yield from self._one(Try((member,)))
+                if isinstance(tried, Tried) and set(tried.failing) & set(tests):
+                    together = tuple(self._in_order(others))
+                    self._reject(
+                        member, Blame(kind="red", because="leaves", tests=tests, with_agents=together)
+                    )
             self._reject(member, Blame(kind="flaky", because="flaky", tests=tests))
-        if not blamed:
-            self.patience -= 1
-            if self.patience < 0:
-                for member in todo:
-                    self._reject(member, Blame(kind="flaky", because="flaky", tests=tuple(unknown)))
-        return self._left(todo)
+
+    def _leaver(self, member: str, tests: tuple[str, ...], *, sure: bool) -> Part[None]:
+        """The one beside whose tests others fail that pass alone. `sure`: it was red with it, green without, red with it."""
+        if not self.landed and (yield from self._is_target(())):
+            return
+        if not sure:
+            if not self._affordable():
+                self._reject(member, Blame(kind="held", because="runs", tests=tests))
+                return
+            tried = yield from self._one(Try((member,)))
+            if not isinstance(tried, Tried) or self._over():
+                return
+            if tried.kind in _NOT_RED:
+                yield from self._green([member], tried)
+                return
+            if not set(tried.failing) & set(tests):
+                yield from self._culprit(member, tried.failing)
+                return
+        self._reject(member, Blame(kind="red", because="leaves", tests=tests))
+        # What failed beside it is judged anew without it.
+        for test in chain(tests, *self.doubtful.values()):
+            self.flaky.pop(test, None)
+        self.unstable.clear()
+        self.doubtful.clear()
 
     def _forgiven(self, todo: Sequence[str], tried: Tried) -> Part[Tried | None]:
         came = yield from self._one(Forgive(tuple(todo), tried.failing))
@@ -314,10 +360,13 @@ class Round:
 
     # Halving: the floor where evidence names nobody
 
-    def _bisect(self, todo: list[str], red: Sequence[str], *, seen: bool = True) -> Part[None]:
+    def _bisect(
+        self, todo: list[str], red: Sequence[str], *, seen: bool = True, leaves: bool = False
+    ) -> Part[None]:
         """Finds the first member that makes the candidate red; the good prefix lands on the way.
 
         `seen`: this very candidate was seen red; where it is only likely, it is seen before anybody is blamed.
+        `leaves`: what is red is so only beside others' tests.
         """
         members, bad = list(todo), len(todo)
         failing = tuple(red)
@@ -337,7 +386,9 @@ class Round:
             if self._over() or any(m not in self.landed for m in prefix):
                 return  # with fewer of them everything is another candidate: from the beginning
             members, bad = members[middle:], bad - middle
-        if seen or (yield from self._is_red(members[:bad])):
+        if leaves:
+            yield from self._leaver(members[0], tuple(red), sure=len(todo) == 1)
+        elif seen or (yield from self._is_red(members[:bad])):
             yield from self._culprit(members[bad - 1], failing)
 
     def _is_red(self, members: Sequence[str]) -> Part[bool]:

@@ -99,13 +99,15 @@ class SeenAgain:
     """What came of the failing ids alone: those that fail again, and for each the members that the evidence names.
 
     `suspects` are ordered, the most suspect first. `standing` are the ids that stand on the target, too; `authors` tells
-    for the others which member brought the test.
+    for the others which member brought the test. `leaving` are, for what passes alone, the members whose tests ran before it
+    and seem to change what outlives them.
     """
 
     still: tuple[str, ...]
     suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     standing: frozenset[str] = frozenset()
     authors: Mapping[str, str] = field(default_factory=dict)
+    leaving: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     runs: int = 1
 
 
@@ -142,6 +144,7 @@ Because = Literal[
     "itself",  # red alone on the target, or by evidence that names nobody else
     "together",  # red only together with `with_agents`
     "on top",  # red on top of what landed before it; whether alone as well was not tried
+    "leaves",  # its tests leave something behind; with `with_agents`: theirs do
     "short",  # the run was green, its own verdict is not
     "dependency",
     "target",  # the target itself is red, or cannot run anything

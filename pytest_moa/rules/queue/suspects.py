@@ -15,6 +15,11 @@ Lines = Mapping[str, frozenset[int]]
 
 _NAMED = re.compile(r"['\"`](?:[\w.]*\.)?(\w+)['\"`]|\b(\w+)\(\)|\bimport (\w+)")
 _IN_THE_WAY = re.compile(r"import file mismatch:.*?__file__ attribute:\s*(?:E\s+)?([^\n]+)", re.DOTALL)
+_SETTERS = frozenset({"setattr", "delattr"})
+_MUTATORS = frozenset(
+    {"add", "append", "chdir", "clear", "discard", "extend", "insert", "pop", "popitem", "putenv"}
+    | {"register", "remove", "setdefault", "setlocale", "update"}
+)
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 # What each kind of evidence weighs. Where a test broke says most; that it ran a line says that it may depend on it.
@@ -90,6 +95,39 @@ def owners_of(place: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
     return tuple(
         m for m, part in parts.items() if any(f"/{place}".endswith(f"/{path}") for path in part.changes)
     )
+
+
+def leaves_state(text: str) -> bool:
+    """Whether a test module seems to change what outlives its tests: attributes or items of what it imports."""
+    tree = _parsed(text)
+    imported = {
+        (alias.asname or alias.name).split(".", 1)[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            changed: ast.expr = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SETTERS:
+            changed = node.args[0] if node.args else node.func
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _MUTATORS
+        ):
+            changed = node.func.value
+        else:
+            continue
+        if _root(changed) in imported:
+            return True
+    return False
+
+
+def _root(node: ast.expr) -> str | None:
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def stands(test: str, text: str | None) -> bool:
