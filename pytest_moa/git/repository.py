@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_moa.errors import RepositoryError
 from pytest_moa.git.changes import Change, added_lines, changed_paths, dirty_paths
 from pytest_moa.git.command import FETCH, Git, decode, encode, require_git
-from pytest_moa.git.fingerprint import Fingerprint, differences, fingerprint
+from pytest_moa.git.fingerprint import Fingerprint, changed, changed_keys, differences, fingerprint
 from pytest_moa.git.handle import Repository
 from pytest_moa.model.agents import BranchRef, ObjectId
 
@@ -21,6 +21,8 @@ __all__ = [
     "Repository",
     "added_lines",
     "branches",
+    "changed",
+    "changed_keys",
     "changed_paths",
     "commit_info",
     "commit_infos",

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
-from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.results import Failure, Landed, RejectionClass, TestCounts
@@ -29,6 +28,7 @@ from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.staging import write_staged
 from pytest_moa.services.telling import Telling
+from pytest_moa.services.watch import Watch
 
 
 @dataclass(kw_only=True)
@@ -157,9 +157,9 @@ class Carrier:
             return queue.Tried(kind="conflict", member=error.work.id, runs=0)
         if self.options.stage is None and not step.first:  # what is tried on the old target never lands
             require_landable(project, quarantine, chain.top)
-        before = git.fingerprint(project.repo)
+        watch = Watch(project)
         joint = run_joint(project, quarantine, chain, self.looked, self._options(slot, tell))
-        differences = git.differences(before, git.fingerprint(project.repo))
+        differences = watch.differences()
         with self._lock:
             self._runs[step.members, step.first] = _Run(joint=joint, chain=chain, quarantine=opened)
         return self._came(step, joint, differences)

@@ -30,6 +30,7 @@ from pytest_moa.services.telling import Telling
 from pytest_moa.services.traces import Traces
 from pytest_moa.services.travelling import Asked, Circumstances, Left, leave
 from pytest_moa.services.verdicts import remember
+from pytest_moa.services.watch import Watch, require_undone
 from pytest_moa.services.words import conflict_words, survivors_words, swept, touched_words
 
 
@@ -59,7 +60,8 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
     if options.evidence is not None:
         require_place(options.evidence)
     agent, branch = pinned(project, wanted, options.head)
-    before = git.fingerprint(project.repo)
+    require_undone(project)
+    watch = Watch(project)
     removed = swept()
     blank = blank_result(project, agent, branch)
     if (nothing := nothing_to_judge(project, blank, branch)) is not None:
@@ -71,7 +73,7 @@ def gate(project: Project, wanted: str, options: GateOptions) -> GateResult:
         suite = _suite(project, quarantine, judged, options)
         around = Circumstances(
             around=(*project.notes, *ahead_of_pushed(project, branch), *removed),
-            touched=(*git.differences(before, git.fingerprint(project.repo)), *taken_in(project, branch)),
+            touched=(*watch.differences(), *taken_in(project, branch)),
         )
         result = finished(with_suite(judged.result, suite), around)
         result = replace(result, seconds=time.monotonic() - started)

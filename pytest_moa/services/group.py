@@ -32,6 +32,7 @@ from pytest_moa.services.subject import subject_of
 from pytest_moa.services.suite import run_suite, suite_verdict
 from pytest_moa.services.train import TrainRun, examined_train, train_result
 from pytest_moa.services.travelling import Circumstances
+from pytest_moa.services.watch import Watch, require_undone
 from pytest_moa.services.words import swept
 
 GROUP = "group"
@@ -75,7 +76,8 @@ def gate_group(project: Project, head: str, base: str, options: GateOptions) -> 
         )
     # Own code and changed tests are told by comparison with what the group stands on, which may not have landed yet.
     standing = replace(project, target=replace(project.target, head=bottom))
-    before = git.fingerprint(project.repo)
+    require_undone(project)
+    watch = Watch(project)
     removed = swept()
     with ExitStack() as opened:
         quarantine = opened.enter_context(Quarantine.open(project.repo))
@@ -83,7 +85,7 @@ def gate_group(project: Project, head: str, base: str, options: GateOptions) -> 
         steps = tuple(commit for commit, _ in first_parent_line(project.repo, bottom, top))
         chain = _Group(base=bottom, links=links, quarantine=quarantine, steps=steps)
         result = _judged(standing, opened, chain, options) if links else _nobodys(standing, chain, options)
-        touched = git.differences(before, git.fingerprint(project.repo))
+        touched = watch.differences()
     result = finished(result, Circumstances(around=(*project.notes, *removed), touched=touched))
     return replace(result, seconds=time.monotonic() - started)
 

@@ -42,6 +42,7 @@ from pytest_moa.services.recording import record, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.suite import is_due, suite_verdict
 from pytest_moa.services.turn import turn
+from pytest_moa.services.watch import require_undone
 from pytest_moa.services.words import swept
 
 _NEXT = "Nothing is wrong with the branch: the next `moa plan` takes it up again."
@@ -97,6 +98,7 @@ def land_evidence(project: Project, places: Sequence[Path], options: JudgeOption
     removed = swept()
     with turn(project, Deadline(None), options.tell) as waited:
         project = reread(project) if waited else project
+        require_undone(project)
         notes = [*project.notes, *removed, *recover(project)]
         call = _Call(project=project, ready=admitted(project, None), options=options)
         call.note(notes)

@@ -31,6 +31,7 @@ from pytest_moa.services.recording import record, rejected_event
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import Staged, read_staged
 from pytest_moa.services.turn import turn
+from pytest_moa.services.watch import require_undone
 from pytest_moa.services.words import frozen_words, swept
 
 ATTEMPTS = 3
@@ -83,6 +84,7 @@ def integrate(project: Project, wanted: Sequence[str] | None, options: Integrate
     call.note([*project.notes, *swept()])
     with turn(project, deadline, options.tell) as waited:
         project = reread(project) if waited else project
+        require_undone(project)
         if not options.dry_run:
             call.note(recover(project, push=options.stage is None))
         call.note(threshold_of(project, options.threshold)[1])

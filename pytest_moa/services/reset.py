@@ -192,10 +192,17 @@ def _release(lock: Path) -> None:
         lock.unlink(missing_ok=True)
 
 
+def _findings(folder: Path) -> Iterator[_Found]:
+    """Of repositories into which a test wrote: whoever has looked takes them away, and nobody else."""
+    for entry in _entries(folder):
+        yield _kept("other", entry, "tells what a test wrote into a repository")
+
+
 _PLACES: Mapping[str, Callable[[Path], Iterator[_Found]]] = {
     "conflicts": _memories("conflicts", lent=True),
     "environments": _environments,
     "queues": _turns,
+    "touched": _findings,
     "verdicts": _memories("verdicts", lent=False),
 }
 """The folders that moa makes in its cache. Whoever adds one adds it here."""

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from pytest_moa.errors import RefusedError
-from pytest_moa.git import repository as git
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.evidence import Evidence
 from pytest_moa.model.fleet import TRAIN
@@ -32,6 +31,7 @@ from pytest_moa.services.look import Looked, LookOptions, OldNews, run_old
 from pytest_moa.services.project import Project
 from pytest_moa.services.travelling import Asked, Circumstances
 from pytest_moa.services.travelling_train import LeftTrain, MemberRuns, leave_train
+from pytest_moa.services.watch import Watch, require_undone
 from pytest_moa.services.words import survivors_words, swept
 
 _WHOSE = Doubt(
@@ -67,7 +67,8 @@ def gate_train(project: Project, wanted: Sequence[str] | None, options: GateOpti
     started = time.monotonic()
     if options.evidence is not None:
         require_place(options.evidence)
-    before = git.fingerprint(project.repo)
+    require_undone(project)
+    watch = Watch(project)
     removed = swept()
     look_options = LookOptions(allow=options.allow, python=options.python, tell=options.tell)
     options.tell.step("Looking at who may go in together")
@@ -78,7 +79,7 @@ def gate_train(project: Project, wanted: Sequence[str] | None, options: GateOpti
         quarantine = opened.enter_context(Quarantine.open(project.repo))
         ran = _run(project, quarantine, [member.news.looked for member in members], options)
         differences = (
-            *git.differences(before, git.fingerprint(project.repo)),
+            *watch.differences(),
             *(word for one in found.train for word in taken_in(project, one.work.branch)),
         )
         ahead = (note for one in found.train for note in ahead_of_pushed(project, one.work.branch))

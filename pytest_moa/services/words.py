@@ -63,5 +63,5 @@ def touched_words(differences: Sequence[str]) -> tuple[str, str]:
     """Reason and remedy of a run after which the real repository is not as it was (law 7)."""
     return (
         f"the real repository was changed during the run: {', '.join(differences)}",
-        "Look at these before you trust the repository; a test wrote there.",
+        "Look at these and undo them before you trust the repository; a test wrote there.",
     )

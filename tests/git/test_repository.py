@@ -320,7 +320,7 @@ def test_any_touch_of_settings_shows_in_the_fingerprint(repo: Repo) -> None:
     (git_dir / "info/attributes").write_text("* -diff\n")
     repo.git("replace", "HEAD", "HEAD~1")
     assert differences(before, fingerprint(found)) == (
-        "config was changed",
+        "config was changed (core.fsmonitor)",
         "hooks/pre-push was changed",
         "info/attributes was added",
         f"refs/replace/{repo.head()} was added",
