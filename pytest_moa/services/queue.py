@@ -27,7 +27,7 @@ from pytest_moa.services.look import Looked, LookOptions
 from pytest_moa.services.project import Project, reread
 from pytest_moa.services.queue_options import Deadline, IntegrateOptions
 from pytest_moa.services.readiness import Readiness, readiness
-from pytest_moa.services.recording import record, rejected_event
+from pytest_moa.services.recording import record, rejected_event, with_company
 from pytest_moa.services.recovery import recover
 from pytest_moa.services.staging import Staged, read_staged
 from pytest_moa.services.turn import turn
@@ -166,7 +166,8 @@ def _round(
     call.flaky.update(dict.fromkeys(ended.flaky))
     call.note(book.notes)
     by_id = {one.work.id: one.work for one in joint}
-    call.reject(rejected_of(project, by_id[agent], blame, book) for agent, blame in ended.blamed.items())
+    blamed = [rejected_of(project, by_id[agent], blame, book) for agent, blame in ended.blamed.items()]
+    call.reject(with_company(project, blamed))
     if ended.raced:
         call.races += 1
         options.tell.step(f"{project.target.name} moved meanwhile; building the candidate again")

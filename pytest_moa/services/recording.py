@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pytest_moa.errors import MoaError, RaceError, RefusedError, RepositoryError
 from pytest_moa.git import ledger
@@ -83,3 +84,36 @@ def rejected_event(project: Project, rejected: Rejected) -> Event:
         "with": list(rejected.with_agents),
     }
     return Event(kind="rejected", at=ledger.now(), agent=rejected.agent, data=data)
+
+
+def with_company(project: Project, rejected: Sequence[Rejected]) -> list[Rejected]:
+    """The same, and of a red head with whom an earlier call found it red: since then that one landed, and is not seen any more."""
+    if not any(_is_lonely(one) for one in rejected):
+        return list(rejected)
+    try:
+        events = ledger.read(project.repo, remote=project.remote)
+    except RepositoryError:
+        return list(rejected)
+    landed = {event.agent for event in events if event.kind == "landed"}
+    told = [event.data | {"agent": event.agent} for event in events if event.kind == "rejected"]
+    return [_in_company(one, told, landed) if _is_lonely(one) else one for one in rejected]
+
+
+def _is_lonely(rejected: Rejected) -> bool:
+    return rejected.kind == "red" and not rejected.with_agents
+
+
+def _in_company(
+    rejected: Rejected, told: Sequence[Mapping[str, object]], landed: set[str | None]
+) -> Rejected:
+    for data in reversed(told):
+        others, tests = data.get("with"), data.get("tests")
+        if (data["agent"], data.get("head"), data.get("class")) != (rejected.agent, rejected.head, "red"):
+            continue
+        if not isinstance(others, list) or not isinstance(tests, list):
+            continue
+        known = tuple(other for other in others if isinstance(other, str) and other in landed)
+        if known and any(test in rejected.tests for test in tests):
+            said = f"{rejected.reason}; an earlier call found it only together with agent {', '.join(known)}, which landed"
+            return replace(rejected, reason=said, with_agents=known)
+    return rejected

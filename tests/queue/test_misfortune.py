@@ -23,6 +23,20 @@ def test_a_flaky_test_of_the_target_costs_runs_and_blames_nobody(tmp_path: Path)
     queue.holds()
 
 
+def test_who_leaves_something_behind_that_makes_an_old_test_fail_is_told_and_the_rest_lands(
+    tmp_path: Path,
+) -> None:
+    text = "import shop.core\n\n\ndef test_z():\n    shop.core.double = lambda x: 0\n    assert shop.core.double(1) == 0\n"
+    queue = Queue(tmp_path).team(3).writes("02", {"tests/agent02/test_z.py": text})
+    old = "import shop.core\n\n\ndef test_late():\n    assert shop.core.double(2) == 4\n"
+    queue.base["tests/test_late.py"] = old
+    said = queue.integrates()
+    assert said.classes == {"02": "red"}
+    assert (said.landed, said.rejected["02"]["tests"]) == (["01", "03"], ["tests/test_late.py::test_late"])
+    assert said.runs <= 4
+    queue.holds()
+
+
 def test_a_new_flaky_test_is_its_authors_and_keeps_nobody_else_out(tmp_path: Path) -> None:
     queue = Queue(tmp_path).team(4).flake("03")
     said = queue.integrates()

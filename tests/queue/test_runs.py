@@ -131,7 +131,9 @@ def test_a_pair_is_named_as_that_pair_and_one_of_it_lands(one: str, other: str, 
     assert out in {one, other}
     check(said, runs=6, red={out: room(other)})
     assert said.rejected[out]["with"] == [one if out == other else other]
-    told = said.rejected[out]["reason"] + queue.integrates(out).rejected[out]["reason"]
+    again = queue.integrates(out).rejected[out]
+    assert again["with"] == said.rejected[out]["with"], "the next call still knows with whom"
+    told = said.rejected[out]["reason"] + again["reason"]
     assert "src/shop/limits.py" in told, "both changed places are named"
     queue.holds()
 
