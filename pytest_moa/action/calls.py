@@ -14,7 +14,6 @@ from typing import Any
 from pytest_moa.action.guarded import Answer
 from pytest_moa.action.plan import Decision, Doing, Words
 from pytest_moa.action.report import Report, read_answer
-from pytest_moa.action.texts import comments_of
 from pytest_moa.model.policy import ID_PATTERN
 
 TEXT_BYTES = 1024 * 1024
@@ -47,8 +46,7 @@ class Calls:
         shutil.rmtree(folder / "comments", ignore_errors=True)
         answer = self.run(words, self.environment)
         report = read_answer(doing, agent, answer.status, answer.stdout, _text(folder / "summary.md"))
-        report = replace(report, comments=_texts(folder / "comments"))
-        return replace(report, comments=comments_of(report))
+        return replace(report, comments=_texts(folder / "comments"))
 
     def _with_gates(self, report: Report) -> Report:
         """With the comments of gates that ran elsewhere: what they left is judged again, and none of their texts taken."""

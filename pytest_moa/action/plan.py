@@ -230,7 +230,7 @@ class Words:
             listed = (f"--agents={agent}",) if agent else ()
             return ("plan", *self._common(), *self._allowances(), *listed)
         if doing == "report":
-            return self.report()
+            return ("report", *self._common(), f"--summary={self.folder}/summary.md")
         if doing == "land":
             return self._call("land", *self._judging_again(), agent=str(self.inputs.artifacts))
         return self.integrate(agent, *(() if decision.here else (f"--stage={self.folder}/staged",)))
@@ -259,11 +259,11 @@ class Words:
         return self._call("judge", *self._judging_again(), *head, agent=str(place))
 
     def report(self) -> tuple[str, ...]:
-        return ("status", *self._common())
+        return ("report", *self._common(), f"--summary={self.folder}/report.md")
 
     def _call(self, verb: str, *words: str, agent: str = "", fetch: bool = False) -> tuple[str, ...]:
-        told = f"--summary={self.folder}/summary.md"
-        return (verb, *self._common(fetch=fetch), told, *words, *(("--", agent) if agent else ()))
+        told = (f"--summary={self.folder}/summary.md", f"--comments={self.folder}/comments")
+        return (verb, *self._common(fetch=fetch), *told, *words, *(("--", agent) if agent else ()))
 
     def _common(self, *, fetch: bool = False) -> tuple[str, ...]:
         said = {"--config": self.inputs.config, "--target": self.inputs.target}

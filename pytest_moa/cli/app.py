@@ -36,6 +36,7 @@ _VERBS = (
     "land",
     "plan",
     "ready",
+    "report",
     "reset",
     "status",
     "unfreeze",

@@ -9,12 +9,12 @@ import click
 
 from pytest_moa.cli import options
 from pytest_moa.cli.fleet import listed_agents
-from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.cli.output import Written, progress, say_all
+from pytest_moa.cli.told import gate_texts
 from pytest_moa.model.fleet import TRAIN
 from pytest_moa.model.results import GateResult
 from pytest_moa.render.fleet import result_json, result_report
 from pytest_moa.render.json_contract import dumps
-from pytest_moa.render.templates import gate_summary
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.gate import gate as gate_agent
@@ -47,7 +47,8 @@ _EXIT = {"passed": 0, "failed": 1, "undetermined": 3}
     type=click.Path(path_type=Path),
     help="Leave the evidence in this folder, for `moa judge DIR` elsewhere.",
 )
-@options.summary
+@options.step_summary
+@options.comments
 @options.as_json
 @options.config
 @options.target
@@ -67,6 +68,7 @@ def gate(
     pytest_args: tuple[str, ...],
     evidence: Path | None,
     summary: Path | None,
+    comments: Path | None,
     as_json: bool,
     config: Path | None,
     target: str | None,
@@ -97,8 +99,8 @@ def gate(
         else:
             result = gate_agent(project, options.agent_id(project, agent, branch), chosen)
     say_all([dumps(result_json(result))] if as_json else result_report(result))
-    if summary is not None:
-        write_summary(summary, gate_summary(result))
+    written = Written(summary, comments, step=True)
+    written.write(*gate_texts(project, result))
     return exit_code(result)
 
 

@@ -9,10 +9,10 @@ import click
 
 from pytest_moa.cli import options
 from pytest_moa.cli.gate import exit_code
-from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.cli.output import Written, progress, say_all
+from pytest_moa.cli.told import gate_texts
 from pytest_moa.render.fleet import result_json, result_report
 from pytest_moa.render.json_contract import dumps
-from pytest_moa.render.templates import gate_summary
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.gate import GateOptions
 from pytest_moa.services.group import gate_group
@@ -30,7 +30,8 @@ from pytest_moa.services.probing import ProbesAsked
 @options.threshold
 @options.python
 @options.pytest_args
-@options.summary
+@options.step_summary
+@options.comments
 @options.as_json
 @options.config
 @options.target
@@ -47,6 +48,7 @@ def group(
     python: str | None,
     pytest_args: tuple[str, ...],
     summary: Path | None,
+    comments: Path | None,
     as_json: bool,
     config: Path | None,
     target: str | None,
@@ -63,6 +65,6 @@ def group(
         chosen = GateOptions(threshold=threshold, python=python, allow=allowed, probes=probes, tell=tell)
         result = gate_group(project, head, base, chosen)
     say_all([dumps(result_json(result))] if as_json else result_report(result))
-    if summary is not None:
-        write_summary(summary, gate_summary(result))
+    written = Written(summary, comments, step=True)
+    written.write(*gate_texts(project, result))
     return exit_code(result)

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from pytest_moa.cli import options
-from pytest_moa.cli.output import progress, say, say_all, say_error, write_summary
+from pytest_moa.cli.output import Written, progress, say, say_all, say_error
+from pytest_moa.cli.told import integration_texts
 from pytest_moa.model.results import IntegrationResult
 from pytest_moa.render.json_contract import dumps, integration_json
-from pytest_moa.render.templates import integration_summary
 from pytest_moa.render.terminal import integration_lines, safe
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.probing import ProbesAsked
@@ -49,6 +49,7 @@ from pytest_moa.services.queue_options import IntegrateOptions
 @options.python
 @options.pytest_args
 @options.summary
+@options.comments
 @options.as_json
 @options.config
 @options.target
@@ -71,6 +72,7 @@ def integrate(
     python: str | None,
     pytest_args: tuple[str, ...],
     summary: Path | None,
+    comments: Path | None,
     as_json: bool,
     config: Path | None,
     target: str | None,
@@ -113,8 +115,7 @@ def integrate(
         say(dumps(integration_json(result)))
     else:
         say_all(integration_lines(result))
-    if summary is not None:
-        write_summary(summary, integration_summary(result))
+    Written(summary, comments).write(*integration_texts(project, result))
     return exit_code(result)
 
 

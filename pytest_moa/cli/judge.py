@@ -9,10 +9,10 @@ import click
 
 from pytest_moa.cli import options
 from pytest_moa.cli.gate import exit_code
-from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.cli.output import Written, progress, say_all
+from pytest_moa.cli.told import gate_texts
 from pytest_moa.render.fleet import result_json, result_report
 from pytest_moa.render.json_contract import dumps
-from pytest_moa.render.templates import gate_summary
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.judge import JudgeOptions
 from pytest_moa.services.judge import judge as judge_folder
@@ -28,6 +28,7 @@ from pytest_moa.services.probing import ProbesAsked
 @options.threshold
 @options.analyst
 @options.summary
+@options.comments
 @options.as_json
 @options.config
 @options.target
@@ -43,6 +44,7 @@ def judge(
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
+    comments: Path | None,
     as_json: bool,
     config: Path | None,
     target: str | None,
@@ -61,6 +63,5 @@ def judge(
         )
         result = judge_folder(project, folder, chosen)
     say_all([dumps(result_json(result))] if as_json else result_report(result))
-    if summary is not None:
-        write_summary(summary, gate_summary(result))
+    Written(summary, comments).write(*gate_texts(project, result))
     return exit_code(result)

@@ -9,9 +9,9 @@ import click
 
 from pytest_moa.cli import options
 from pytest_moa.cli.integrate import exit_code
-from pytest_moa.cli.output import progress, say_all, write_summary
+from pytest_moa.cli.output import Written, progress, say_all
+from pytest_moa.cli.told import integration_texts
 from pytest_moa.render.json_contract import dumps, integration_json
-from pytest_moa.render.templates import integration_summary
 from pytest_moa.render.terminal import integration_lines
 from pytest_moa.services.allowing import allowances
 from pytest_moa.services.judge import JudgeOptions
@@ -27,6 +27,7 @@ from pytest_moa.services.probing import ProbesAsked
 @options.threshold
 @options.analyst
 @options.summary
+@options.comments
 @options.as_json
 @options.config
 @options.target
@@ -41,6 +42,7 @@ def land(
     threshold: Decimal | None,
     python: str | None,
     summary: Path | None,
+    comments: Path | None,
     as_json: bool,
     config: Path | None,
     target: str | None,
@@ -58,6 +60,5 @@ def land(
         chosen = JudgeOptions(threshold=threshold, python=python, allow=allowed, probes=probes, tell=tell)
         result = land_evidence(project, folders, chosen)
     say_all([dumps(integration_json(result))] if as_json else integration_lines(result))
-    if summary is not None:
-        write_summary(summary, integration_summary(result))
+    Written(summary, comments).write(*integration_texts(project, result))
     return exit_code(result)

@@ -82,6 +82,17 @@ summary = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a Markdown summary to this file.",
 )
+step_summary = click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a Markdown summary to this file; by default it is added to $GITHUB_STEP_SUMMARY.",
+)
+comments = click.option(
+    "--comments",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write what pull requests are told into this folder, a Markdown file an agent.",
+)
 allow = click.option(
     "--allow",
     multiple=True,

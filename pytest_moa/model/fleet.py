@@ -10,6 +10,9 @@ from pytest_moa.model.results import Rejected
 TRAIN = "train"
 """The row of the joint candidate, in the place of an agent's id."""
 
+GROUP = "group"
+"""What another merge queue built, in the place of an agent's id."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -347,6 +347,17 @@ class HealthKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportKeys:
+    templates: str | None = key(
+        None,
+        "A folder of templates that take the place of ours of the same name; read from the target's commit.",
+        pattern=INSIDE_PATTERN,
+        allowed=INSIDE_WORDS,
+        example=".github/moa",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     moa: MoaKeys = section(MoaKeys, "moa itself.")
     git: GitKeys = section(GitKeys, "The repository.")
@@ -361,6 +372,7 @@ class Policy:
     integrity: IntegrityKeys = section(IntegrityKeys, "The rules against gamed gates.")
     alerts: AlertKeys = section(AlertKeys, "Where alerts go.")
     health: HealthKeys = section(HealthKeys, "Which services are watched.")
+    report: ReportKeys = section(ReportKeys, "What people read.")
 
     def entry(self, agent: str) -> RegistryEntry:
         """The registry's entry of an agent; an empty one for an agent that is only discovered."""

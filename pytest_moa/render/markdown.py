@@ -17,7 +17,10 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "`": "&#96;"}
 # `_` between two word characters cannot open or close emphasis, and ids are full of it.
 _MARKUP = re.compile(r"[*\[\]~!${}&<>|\\`]|(?<![^\W_])_|_(?![^\W_])")
-_PINGS = re.compile(r"@|#(?=\d)|(?<=[Gg][Hh])-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<=[Ww]{3})\.")
+# People, issues, links, and codes of emoji (`:tada:`): each is broken after its mark.
+_PINGS = re.compile(
+    r"@|#(?=\d)|(?<=[Gg][Hh])-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<=[Ww]{3})\.|:(?=[A-Za-z0-9_+-]+:)"
+)
 # `#`, `-`, `+`, `=` and `1. ` mean something only where a line starts.
 _LINE_START = re.compile(r"^(\s*)([#+=-])|^(\s*\d+)([.)])(?=\s|$)")
 _NEEDS_ENTITIES = re.compile(r"[|`\\]")
@@ -40,6 +43,8 @@ def shorten(value: str, limit: int) -> str:
 
 def visible(value: str, *, keep: str = "") -> str:
     """The text with each character that cannot be seen (save those in `keep`) written out as its code."""
+    if value.isprintable():
+        return value
     return "".join(
         c if c in keep or unicodedata.category(c) not in _UNSEEN else _written_out(c) for c in value
     )
@@ -83,31 +88,43 @@ def block(value: object, limit: int = 4000) -> Safe:
 
 
 def cut(markdown: str, budget: int, notice: str) -> str:
-    """The text within `budget` bytes of UTF-8: cut between two blocks, `notice` added where it was cut.
+    """The text within `budget` bytes of UTF-8: cut between two lines, `notice` added where it was cut.
 
-    Fences and `<details>` that are open at the cut are closed. The notice itself counts, too.
+    Characters are never more than bytes, so the text keeps a limit of characters, too. What is open at the cut is closed
+    or left out: fences are never opened in part, a table keeps its two first lines together, `<details>` are closed.
     """
-    if len(markdown.encode()) <= budget:
+    if len(markdown) <= budget and len(markdown.encode("utf-8", "replace")) <= budget:
         return markdown
-    room = budget - len(notice.encode()) - 64  # 64: the closing of fences and details, and line ends
-    kept, closing = _lines_within(markdown, room)
-    return "\n".join([*kept, *closing, "", notice, ""])
+    room = budget - len(notice.encode()) - 3
+    lines, depth = _lines_within(markdown, room)
+    return "\n".join([*lines, *([""] if depth else []), *[_CLOSING] * depth, "", notice, ""])
 
 
-def _lines_within(markdown: str, room: int) -> tuple[list[str], list[str]]:
+_CLOSING = "</details>"
+
+
+def _lines_within(markdown: str, room: int) -> tuple[list[str], int]:
+    """The most lines that fit with all that has to be closed, and how many `<details>` are open after them.
+
+    Only a tag that begins a line is ours: elsewhere it is somebody's text in code.
+    """
     kept: list[str] = []
-    used, fence, details = 0, "", 0
-    best: tuple[int, list[str]] = (0, [])
-    for line in markdown.split("\n"):
-        used += len(line.encode()) + 1
-        if used > room:
-            break
+    used, fence, depth = 0, "", 0
+    best = (0, 0)
+    lines = markdown[: max(room, 0) + 1].split("\n")
+    if len(markdown) > room:
+        lines.pop()  # what stands after the last line end may be cut within
+    for at, line in enumerate(lines):
+        used += len(line.encode("utf-8", "replace")) + 1
         kept.append(line)
         fence = _fence_after(line, fence)
         if not fence:
-            details += line.count("<details>") - line.count("</details>")
-            if details <= 1:
-                best = (len(kept), [""] + ["</details>"] * details if details else [])
+            depth = max(0, depth + line.startswith("<details>") - (line == _CLOSING))
+            heads_table = at + 1 < len(lines) and lines[at + 1].startswith("| ---")
+            if not heads_table and used + depth * (len(_CLOSING) + 1) + 1 <= room:
+                best = (len(kept), depth)
+        if used > room:
+            break
     return kept[: best[0]], best[1]
 
 

@@ -17,6 +17,7 @@ from pytest_moa.git.changes import patch_between
 from pytest_moa.git.history import first_parent_line
 from pytest_moa.git.quarantine import Quarantine
 from pytest_moa.model.agents import BranchRef, ObjectId
+from pytest_moa.model.fleet import GROUP
 from pytest_moa.model.results import EnvironmentFacts, GateResult, MemberVerdict
 from pytest_moa.rules.gate import Doubt
 from pytest_moa.rules.queue.lines import Changed, Patch, changes_at_top
@@ -34,9 +35,6 @@ from pytest_moa.services.train import TrainRun, examined_train, train_result
 from pytest_moa.services.travelling import Circumstances
 from pytest_moa.services.watch import Watch, require_undone
 from pytest_moa.services.words import swept
-
-GROUP = "group"
-"""What the result is called where it is of no single agent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ def test_the_verdict_stands_within_the_first_300_characters(verdict: Verdict | N
 
 def test_the_table_names_agent_tests_and_coverage() -> None:
     assert (
-        "| `03` | failed | 2 of 3 passed, 1 failed | 88.10 % (threshold 90 %) | 1 blocking, 0 others |"
+        "| `03` | ❌ failed | 2 of 3 passed, 1 failed | 88.10 % (threshold 90 %) | 1 blocking, 0 others |"
         in (gate_summary(_gate()))
     )
 

@@ -74,7 +74,7 @@ def test_what_is_understood(text: str, path: str, value: Any) -> None:
         assert problems(text) == [f"x: unknown key (allowed at the top: {TOP})"]
 
 
-TOP = "moa, git, agents, monitoring, project, registry, environment, integration, integrity, alerts, health"
+TOP = "moa, git, agents, monitoring, project, registry, environment, integration, integrity, alerts, health, report"
 
 
 @pytest.mark.parametrize(("written", "number"), [("-0", "0"), ("1e1", "10"), ("9.50", "9.50"), ("+7", "7")])

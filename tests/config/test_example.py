@@ -59,6 +59,7 @@ def test_a_key_taken_out_of_its_comment_is_at_its_default_where_it_has_one() -> 
         "integrity.allow",
         "alerts.routes",
         "health.services",
+        "report.templates",
     }
     assert differing(found, Policy()) == without_default
 

@@ -100,7 +100,7 @@ def test_an_interrupt_ends_everything_and_says_130(tmp_path: Path) -> None:
     while not (queue.story / "now").exists():
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 130
     queue.holds()
     finishes(queue, ["01", "02", "03"])
