@@ -227,7 +227,9 @@ class IntegrationKeys:
         allowed=PATH_WORDS,
         example=("tests",),
     )
-    executor: Literal["child", "checks"] = key("child", "Who runs the tests of a candidate.")
+    executor: Literal["child", "checks"] = key(
+        "child", "Who runs the tests of a candidate. `checks`, the team's own CI, is refused in this version."
+    )
     require: tuple[Requirement, ...] = key(
         (),
         "What an agent needs besides a passing gate: `requested`, `approved`, `not-draft`, `checks:NAME`.",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pytest_moa.errors import MoaError, RaceError, UndeterminedError
+from pytest_moa.errors import MoaError, RaceError, RefusedError, UndeterminedError
 from pytest_moa.git import repository as git
 from pytest_moa.git.history import commits_between
 from pytest_moa.git.quarantine import Quarantine
@@ -76,6 +76,7 @@ def integrate(project: Project, wanted: Sequence[str] | None, options: Integrate
     raised: it is a rejection.
     """
     started = time.monotonic()
+    _require_child(project)
     for agent in wanted or ():
         project.agent(agent)
     call = _Call(wanted=None if wanted is None else tuple(wanted), before=project.target.head)
@@ -96,6 +97,15 @@ def integrate(project: Project, wanted: Sequence[str] | None, options: Integrate
     if call.refused is not None and not call.landed:
         raise call.refused
     return _result(project, call, options, time.monotonic() - started)
+
+
+def _require_child(project: Project) -> None:
+    if project.policy.integration.executor != "child":
+        raise RefusedError(
+            "This version of moa cannot leave the tests of a candidate to the team's own CI",
+            reason="`integration.executor` is `checks` on the target",
+            remedy="Say `executor: child`, or leave the key out: pytest runs here then.",
+        )
 
 
 def _rounds(project: Project, call: _Call, options: IntegrateOptions, deadline: Deadline) -> Project:

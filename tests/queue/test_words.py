@@ -199,3 +199,9 @@ def test_two_branches_that_claim_one_id_are_told_and_the_rest_lands(tmp_path: Pa
     assert said.landed == ["01", "03"]
     assert list(said.classes) == ["02"]
     queue.holds()
+
+
+def test_an_executor_that_is_not_there_is_refused_and_never_replaced_by_another(tmp_path: Path) -> None:
+    said = Queue(tmp_path).team(1).with_config("integration", executor="checks").integrates()
+    assert (said.code, said.data["error"]["kind"]) == (2, "refused")
+    assert "`integration.executor` is `checks`" in said.data["error"]["reason"]
