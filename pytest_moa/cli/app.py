@@ -121,7 +121,7 @@ def _bug(error: Exception) -> BugError:
     return BugError(
         f"This is a bug in moa: {type(error).__name__}: {error}",
         reason=f"{facts}\n{trace}",
-        remedy=f"Nothing was merged. Please paste the lines above at {_TRACKER}.",
+        remedy=f"`moa report` tells what has landed: only what passed. Please paste the lines above at {_TRACKER}.",
     )
 
 
