@@ -10,6 +10,9 @@ import pytest
 from support.queues import Queue
 from support.watched import TARGET
 
+# They watch the builders of stories, which seldom change.
+pytestmark = pytest.mark.slow
+
 
 def red(queue: Queue, *agents: str) -> list[str]:
     """Failing and erring tests of a plain run on a merge of these agents with the target."""
